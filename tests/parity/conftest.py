@@ -1,0 +1,243 @@
+"""Run a small program on PyTorch and on autodiff_api, and compare what it saw, line by line.
+
+A parity test is an ordinary test function with two arguments::
+
+    def test_view_write_reaches_base(torch, log):
+        x = torch.zeros(3)
+        x[1:].fill_(2.0)
+        log(x)
+
+`torch` is PyTorch itself, or autodiff_api on one of the backends. Each `log(...)` is an observation. Under
+autodiff_api the same function has run on PyTorch just before, and each observation is compared, as it is
+made, with the one PyTorch gave at that place: the traceback of a failure points at the first line that differs.
+
+Everything computes in double precision: PyTorch's default dtype is set so, JAX gets x64.
+"""
+
+import contextlib
+import inspect
+import math
+import re
+import warnings
+
+import pytest
+
+ENGINES = ("torch", "numpy", "jax")
+TOLERANCE = {"float64": 1e-10, "complex128": 1e-10, "float32": 2e-6, "complex64": 2e-6}
+
+
+@contextlib.contextmanager
+def engine_torch():
+    """Give PyTorch with double precision as its default and every warning shown every time."""
+    torch = pytest.importorskip("torch")
+    dtype, always = torch.get_default_dtype(), torch.is_warn_always_enabled()
+    torch.set_default_dtype(torch.float64)
+    torch.set_warn_always(True)
+    try:
+        yield torch
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_warn_always(always)
+
+
+@contextlib.contextmanager
+def engine_numpy():
+    """Give autodiff_api on NumPy."""
+    import autodiff_api as ad
+
+    with ad.use_backend("numpy"):
+        yield ad
+
+
+@contextlib.contextmanager
+def engine_jax():
+    """Give autodiff_api on JAX in double precision (a global switch: threads must see it too)."""
+    jax = pytest.importorskip("jax")
+    import autodiff_api as ad
+
+    x64 = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        with ad.use_backend("jax"):
+            yield ad
+    finally:
+        jax.config.update("jax_enable_x64", x64)
+
+
+OPEN = {"torch": engine_torch, "numpy": engine_numpy, "jax": engine_jax}
+
+
+def dtype_name(dtype):
+    """Give 'float64' for anybody's double precision."""
+    return re.search(r"bool|u?int\d+|b?float\d+|complex\d+", str(dtype)).group()
+
+
+class Seen(tuple):
+    """A tensor as observed: its shape, dtype and elements."""
+
+
+class Raised(tuple):
+    """An exception as observed: its built-in class and which of the fragments its text contains."""
+
+
+def observe(value):
+    """Give plain data for `value`, equal for both libraries when they agree."""
+    if value is None or isinstance(value, (bool, int, float, complex, str)):
+        return value
+    if isinstance(value, dict):
+        return {str(k): observe(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [observe(v) for v in value]
+    if hasattr(value, "tolist"):
+        return Seen((tuple(value.shape), dtype_name(value.dtype), value.tolist()))
+    raise TypeError(f"a scenario may not log a {type(value).__name__}")
+
+
+def builtin_class(kind):
+    """Name the first class of `kind`'s family that Python itself defines: what a user catches."""
+    return next(c.__name__ for c in kind.__mro__ if c.__module__ == "builtins")
+
+
+def same(a, b, tolerance=1e-10):
+    """Tell whether two observations agree, numbers within `tolerance` relative to max(1, |a|)."""
+    if isinstance(a, Seen) and isinstance(b, Seen):
+        return a[:2] == b[:2] and same(a[2], b[2], TOLERANCE.get(a[1], 0))
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[k], b[k], tolerance) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(same(x, y, tolerance) for x, y in zip(a, b, strict=True))
+    if isinstance(a, complex):
+        return same(a.real, b.real, tolerance) and same(a.imag, b.imag, tolerance)
+    if isinstance(a, float):
+        if not (math.isfinite(a) and math.isfinite(b)):
+            return a == b or (math.isnan(a) and math.isnan(b))
+        return abs(a - b) <= tolerance * max(1.0, abs(a))
+    return a == b
+
+
+class Log:
+    """What a scenario observes. With `expected`, compare each observation as it is made."""
+
+    def __init__(self, engine, expected=None):
+        self.engine, self.expected, self.entries = engine, expected, []
+
+    def __call__(self, *values):
+        for value in values:
+            self._add(observe(value))
+
+    def error(self, f, *fragments):
+        """Observe that f() raises: the built-in class, and that the text contains each fragment."""
+        entry = self.outcome(f, *fragments)
+        if self.engine == "torch":
+            assert isinstance(entry, Raised), f"PyTorch raises nothing here, it gives {entry}"
+            assert all(entry[1].values()), f"PyTorch says: {entry[2]}"
+        self._add(entry)
+
+    def warning(self, f, *fragments):
+        """Observe f() and the fragments that occur in the warnings it gives."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            value = observe(f())
+        texts = " | ".join(str(w.message) for w in caught)
+        found = {fragment: fragment in texts for fragment in fragments}
+        if self.engine == "torch":
+            assert all(found.values()), f"PyTorch warns: {texts}"
+        self._add([value, found, bool(caught)])
+
+    def declared(self, reason, f, *, torch, ours):
+        """Observe f() where the libraries differ on purpose: PyTorch gives `torch`, autodiff_api gives `ours`.
+
+        Either may be a value, or a tuple (exception class, fragment of its text, ...).
+        """
+        expected = torch if self.engine == "torch" else ours
+        if isinstance(expected, tuple):
+            kind, *fragments = expected
+            entry = self.outcome(f, *fragments)
+            assert isinstance(entry, Raised), f"{reason}: expected {kind.__name__}, got {entry}"
+            assert issubclass(entry[3], kind) and all(entry[1].values()), f"{reason}: {entry[0]}: {entry[2]}"
+        else:
+            value = f()
+            got = observe(value)
+            got = got[2] if isinstance(got, Seen) else got
+            assert same(got, expected), f"{reason}: expected {expected}, got {got}"
+        self._add("declared")
+
+    def outcome(self, f, *fragments):
+        """Give what f() gives, or the exception it raises, as an observation."""
+        try:
+            return observe(f())
+        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError) as problem:
+            text = str(problem)
+            found = {fragment: fragment in text for fragment in fragments}
+            return Raised((builtin_class(type(problem)), found, text, type(problem)))
+
+    def _add(self, entry):
+        place = len(self.entries)
+        self.entries.append(entry)
+        if self.expected is None:
+            return
+        assert place < len(self.expected), f"PyTorch observes {place} things, this is one more: {entry}"
+        wanted = self.expected[place]
+        if isinstance(wanted, Raised) and isinstance(entry, Raised):
+            agree = wanted[:2] == entry[:2]
+        else:
+            agree = same(wanted, entry)
+        assert agree, (
+            f"observation {place} on {self.engine}\n  PyTorch:      {wanted}\n  autodiff_api: {entry}"
+        )
+
+
+def rehearse(request):
+    """Run the requesting test on PyTorch and give what it observed there."""
+    arguments = {
+        name: request.getfixturevalue(name)
+        for name in inspect.signature(request.function).parameters
+        if name not in ("torch", "log")
+    }
+    with engine_torch() as torch:
+        log = Log("torch")
+        request.function(torch=torch, log=log, **arguments)
+    return log.entries
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    """Name the library and backend that a parity test runs on."""
+    return request.param
+
+
+@pytest.fixture
+def log(request, engine):
+    """Give the log of a scenario; under autodiff_api, one that knows what PyTorch observed."""
+    if engine == "torch":
+        yield Log("torch")
+        return
+    log = Log(engine, rehearse(request))
+    yield log
+    if not getattr(request.node, "failed_call", False):
+        assert len(log.entries) == len(log.expected), "PyTorch observed more than autodiff_api did"
+
+
+@pytest.fixture
+def torch(engine, log):
+    """Give PyTorch, or autodiff_api on one backend, in double precision."""
+    with OPEN[engine]() as module:
+        yield module
+
+
+@pytest.fixture(params=("numpy", "jax"))
+def ad(request):
+    """Give autodiff_api on each backend in double precision, for what PyTorch has no word on."""
+    with OPEN[request.param]() as module:
+        yield module
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Note on the item that its call failed, so that teardown does not complain a second time."""
+    report = yield
+    if report.when == "call" and report.failed:
+        item.failed_call = True
+    return report
