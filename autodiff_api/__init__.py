@@ -1,0 +1,78 @@
+"""PyTorch's autograd over any array library of the Python Array API standard.
+
+The package is itself a namespace: its functions work on the arrays they are given, whatever the backend, and
+its creation functions make tensors on the default backend.
+
+>>> import autodiff_api as ad
+>>> x = ad.tensor([2.0], requires_grad=True)
+>>> z = (x**2) * 3
+>>> z.backward()
+>>> x.grad
+tensor([12.])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from . import autograd
+from .backends import backends, default_backend, get_backend, use_backend
+from .dispatch import CREATION, creator, dispatcher
+from .errors import *  # noqa: F403
+from .errors import __all__ as _errors
+from .modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .tensors import Tensor, namespace
+
+__version__ = "0.1.0"
+__array_api_version__ = "2025.12"
+
+_LAZY = {"nn": None, "optim": None, "random": None}
+_RANDOM = ("Generator", "manual_seed", "rand", "rand_like", "randint", "randn", "randn_like", "randperm")
+
+__all__ = [
+    "Tensor",
+    "autograd",
+    "backends",
+    "default_backend",
+    "enable_grad",
+    "get_backend",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "namespace",
+    "no_grad",
+    "set_grad_enabled",
+    "use_backend",
+    *_errors,
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Find the rest on first use: sub-packages, and the functions and dtypes of the namespaces."""
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _RANDOM:
+        found = getattr(importlib.import_module(f"{__name__}.random"), name)
+    elif name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    elif name in CREATION:
+        found = creator(name)
+    else:
+        found = getattr(namespace(), name)
+        if not callable(found) or isinstance(found, type):
+            return found  # constants and dtypes: the default backend may change
+        found = dispatcher(name, found)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY, *_RANDOM, *CREATION, *dir(namespace())})

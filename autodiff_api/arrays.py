@@ -1,0 +1,331 @@
+"""What every array type of the library shares: operators, and the methods that arrays are expected to have.
+
+All of it is said in the array's own namespace, `self._xp`, so it holds for any array type. Names are the
+standard's; where PyTorch users would type another (`dim`, `view`, `unsqueeze`), that works too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+BINARY = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
+    "mod": "remainder", "pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+}  # fmt: skip
+COMPARE = {
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+}  # fmt: skip
+UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
+MISSING: Any = object()
+
+
+def one_of(axis: Any, dim: Any) -> Any:
+    """Return the axis, given by the standard's name or by PyTorch's."""
+    if dim is MISSING:
+        return axis
+    return tuple(dim) if isinstance(dim, list) else dim
+
+
+def sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return a shape given as one tuple or as several numbers."""
+    if len(shape) == 1 and isinstance(shape[0], tuple | list):
+        return tuple(shape[0])
+    return shape
+
+
+class Array:
+    """Operators and methods over `self._xp`; the array types derive from it."""
+
+    __slots__ = ()
+    _xp: Any
+    __array_priority__ = 1000  # numpy.ndarray defers to our reflected operators
+    __array_ufunc__ = None  # and its ufuncs refuse us, instead of making object arrays
+
+    # --- the standard's attributes ---
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each axis."""
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> Any:
+        """The data type of the elements."""
+        raise NotImplementedError
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        n = 1
+        for m in self.shape:
+            n *= m
+        return n
+
+    @property
+    def T(self) -> Self:  # noqa: N802
+        """The transpose of a matrix."""
+        if self.ndim != 2:
+            raise ValueError(f"T is for matrices, not shape {self.shape}; use mT, or permute_dims with axes")
+        return self._xp.matrix_transpose(self)  # type: ignore[no-any-return]
+
+    @property
+    def mT(self) -> Self:  # noqa: N802
+        """The transpose of the last two axes."""
+        return self._xp.matrix_transpose(self)  # type: ignore[no-any-return]
+
+    @property
+    def real(self) -> Self:
+        """The real part."""
+        return self._xp.real(self) if self._is_complex() else self  # type: ignore[no-any-return]
+
+    @property
+    def imag(self) -> Self:
+        """The imaginary part."""
+        return self._xp.imag(self)  # type: ignore[no-any-return]
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:  # noqa: PLW3201
+        """Return the namespace of this array's functions."""
+        return self._xp
+
+    def _is_complex(self) -> bool:
+        return bool(self._xp.isdtype(self.dtype, "complex floating"))
+
+    def _is_float(self) -> bool:
+        return bool(self._xp.isdtype(self.dtype, ("real floating", "complex floating")))
+
+    # --- container ---
+
+    def __getitem__(self, key: Any) -> Self:
+        return self._xp.getitem(self, key)  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Self]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(self._xp.any(self._xp.equal(self, item)))
+
+    # --- methods ---
+
+    def abs(self) -> Self:
+        """Return the absolute values."""
+        return self._xp.abs(self)  # type: ignore[no-any-return]
+
+    def all(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
+        """Tell whether all elements are true."""
+        return self._xp.all(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def any(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
+        """Tell whether any element is true."""
+        return self._xp.any(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def argmax(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
+        """Return the index of the largest element."""
+        return self._xp.argmax(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def argmin(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
+        """Return the index of the smallest element."""
+        return self._xp.argmin(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def argsort(self, axis: int = -1, descending: bool = False, *, dim: Any = MISSING) -> Self:
+        """Return the indices that sort an axis."""
+        return self._xp.argsort(self, axis=one_of(axis, dim), descending=descending)  # type: ignore[no-any-return]
+
+    def astype(self, dtype: Any, *, copy: bool = True) -> Self:
+        """Return the array cast to `dtype`; gradients return in this array's dtype."""
+        return self._xp.astype(self, dtype, copy=copy)  # type: ignore[no-any-return]
+
+    def clip(self, min: Any = None, max: Any = None) -> Self:
+        """Limit the values to an interval."""
+        return self._xp.clip(self, min, max)  # type: ignore[no-any-return]
+
+    clamp = clip
+
+    def conj(self) -> Self:
+        """Return the complex conjugate."""
+        return self._xp.conj(self) if self._is_complex() else self  # type: ignore[no-any-return]
+
+    def cos(self) -> Self:
+        """Return the cosine of each element (radians)."""
+        return self._xp.cos(self)  # type: ignore[no-any-return]
+
+    def cumprod(self, axis: int = 0, *, dim: Any = MISSING) -> Self:
+        """Return the cumulative product along an axis."""
+        return self._xp.cumulative_prod(self, axis=one_of(axis, dim))  # type: ignore[no-any-return]
+
+    def cumsum(self, axis: int = 0, *, dim: Any = MISSING) -> Self:
+        """Return the cumulative sum along an axis."""
+        return self._xp.cumulative_sum(self, axis=one_of(axis, dim))  # type: ignore[no-any-return]
+
+    def diagonal(self, offset: int = 0) -> Self:
+        """Return the diagonals of the last two axes, as a view."""
+        return self._xp.linalg.diagonal(self, offset=offset)  # type: ignore[no-any-return]
+
+    def dim(self) -> int:
+        """Return the number of axes (PyTorch's name for `ndim`)."""
+        return self.ndim
+
+    def dot(self, other: Any) -> Self:
+        """Return the matrix product."""
+        return self._xp.matmul(self, other)  # type: ignore[no-any-return]
+
+    matmul = mm = dot
+
+    def exp(self) -> Self:
+        """Return e to the power of each element."""
+        return self._xp.exp(self)  # type: ignore[no-any-return]
+
+    def expand(self, *shape: Any) -> Self:
+        """Broadcast to a shape, in which -1 keeps an axis as it is."""
+        wanted = sizes(shape)
+        own = (1,) * (len(wanted) - self.ndim) + self.shape
+        return self._xp.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(wanted, own, strict=True)))  # type: ignore[no-any-return]
+
+    def flatten(self) -> Self:
+        """Return the elements along one axis."""
+        return self._xp.reshape(self, (-1,))  # type: ignore[no-any-return]
+
+    ravel = flatten
+
+    def flip(self, axis: Any = None) -> Self:
+        """Reverse the order along axes."""
+        return self._xp.flip(self, axis=axis)  # type: ignore[no-any-return]
+
+    def log(self) -> Self:
+        """Return the natural logarithm."""
+        return self._xp.log(self)  # type: ignore[no-any-return]
+
+    def max(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
+        """Return the largest elements."""
+        return self._xp.max(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def mean(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
+        """Return the arithmetic mean."""
+        return self._xp.mean(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def min(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
+        """Return the smallest elements."""
+        return self._xp.min(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def nonzero(self) -> tuple[Self, ...]:
+        """Return the indices of the non-zero elements, one array per axis."""
+        return self._xp.nonzero(self)  # type: ignore[no-any-return]
+
+    def numel(self) -> int:
+        """Return the number of elements (PyTorch's name for `size`)."""
+        return self.size
+
+    def permute(self, *axes: Any) -> Self:
+        """Return a view with the axes in another order."""
+        return self._xp.permute_dims(self, sizes(axes))  # type: ignore[no-any-return]
+
+    def pow(self, exponent: Any) -> Self:
+        """Return each element to the power of `exponent`."""
+        return self._xp.pow(self, exponent)  # type: ignore[no-any-return]
+
+    def prod(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
+        """Return the product of elements."""
+        return self._xp.prod(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def relu(self) -> Self:
+        """Return the elements, with the negative ones replaced by 0."""
+        return self._xp.where(self > 0, self, self._xp.zeros_like(self))  # type: ignore[no-any-return]
+
+    def repeat(self, *repeats: Any) -> Self:
+        """Tile the array, as PyTorch's `repeat` does (the standard's `repeat` is the function)."""
+        return self._xp.tile(self, sizes(repeats))  # type: ignore[no-any-return]
+
+    def reshape(self, *shape: Any, copy: bool | None = None) -> Self:
+        """Return the elements in another shape, as a view."""
+        return self._xp.reshape(self, sizes(shape), copy=copy)  # type: ignore[no-any-return]
+
+    view = reshape
+
+    def round(self) -> Self:
+        """Round to the nearest integer, halves to even."""
+        return self._xp.round(self)  # type: ignore[no-any-return]
+
+    def sigmoid(self) -> Self:
+        """Return 1 / (1 + exp(-x)), stable at both ends."""
+        return (self._xp.tanh(self / 2) + 1) / 2  # type: ignore[no-any-return]
+
+    def sin(self) -> Self:
+        """Return the sine of each element (radians)."""
+        return self._xp.sin(self)  # type: ignore[no-any-return]
+
+    def sort(self, axis: int = -1, descending: bool = False) -> Self:
+        """Return the elements in order."""
+        return self._xp.sort(self, axis=axis, descending=descending)  # type: ignore[no-any-return]
+
+    def sqrt(self) -> Self:
+        """Return the square root."""
+        return self._xp.sqrt(self)  # type: ignore[no-any-return]
+
+    def square(self) -> Self:
+        """Return the square."""
+        return self._xp.square(self)  # type: ignore[no-any-return]
+
+    def squeeze(self, axis: Any = None, *, dim: Any = MISSING) -> Self:
+        """Return a view without axes of length 1 (all of them when none is named)."""
+        axis = one_of(axis, dim)
+        axes = tuple(i for i, n in enumerate(self.shape) if n == 1) if axis is None else axis
+        return self._xp.squeeze(self, axes)  # type: ignore[no-any-return]
+
+    def std(
+        self, axis: Any = None, correction: float = 0.0, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False
+    ) -> Self:
+        """Return the standard deviation; the standard's `correction` is 0, PyTorch's default is 1."""
+        return self._xp.std(self, axis=one_of(axis, dim), correction=correction, keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def sum(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False, dtype: Any = None) -> Self:
+        """Return the sum of elements."""
+        return self._xp.sum(self, axis=one_of(axis, dim), dtype=dtype, keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+
+    def t(self) -> Self:
+        """Return the transpose of a matrix (a vector is its own)."""
+        return self if self.ndim < 2 else self.T
+
+    def take(self, indices: Any, axis: int | None = None) -> Self:
+        """Return the elements at `indices` along an axis."""
+        return self._xp.take(self, indices, axis=axis)  # type: ignore[no-any-return]
+
+    def tan(self) -> Self:
+        """Return the tangent of each element (radians)."""
+        return self._xp.tan(self)  # type: ignore[no-any-return]
+
+    def tanh(self) -> Self:
+        """Return the hyperbolic tangent."""
+        return self._xp.tanh(self)  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> Self:
+        """Reverse the axes; or swap two, as in PyTorch; or put all of three or more in the order given."""
+        axes = sizes(axes)
+        if not axes:
+            axes = tuple(reversed(range(self.ndim)))
+        elif len(axes) == 2:
+            a, b = (x % self.ndim for x in axes)
+            axes = tuple(b if i == a else a if i == b else i for i in range(self.ndim))
+        return self._xp.permute_dims(self, axes)  # type: ignore[no-any-return]
+
+    def unsqueeze(self, axis: int) -> Self:
+        """Return a view with a new axis of length 1."""
+        return self._xp.expand_dims(self, axis=axis)  # type: ignore[no-any-return]
+
+    def var(
+        self, axis: Any = None, correction: float = 0.0, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False
+    ) -> Self:
+        """Return the variance; the standard's `correction` is 0, PyTorch's default is 1."""
+        return self._xp.var(self, axis=one_of(axis, dim), correction=correction, keepdims=keepdims or keepdim)  # type: ignore[no-any-return]

@@ -1,0 +1,28 @@
+"""PyTorch's `torch.autograd`: gradients, modes and hooks by the names that its users know."""
+
+from __future__ import annotations
+
+from .gradients import backward, grad
+from .graph import HookHandle, Leaf, Node
+from .modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+__all__ = [
+    "HookHandle",
+    "Leaf",
+    "Node",
+    "backward",
+    "enable_grad",
+    "grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]

@@ -1,0 +1,52 @@
+"""How a tensor is printed: PyTorch's way, with NumPy's formatter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .backends import default_backend
+
+
+def describe(x: Any) -> str:
+    """Return the repr of a tensor: values to 4 digits, then what is not the default."""
+    facts = [_values(x)]
+    xp = x._xp
+    if not _default_dtype(x):
+        facts.append(f"dtype={_name(x.dtype)}")
+    if xp._backend.name != default_backend():
+        facts.append(f"backend={xp._backend.name!r}")
+    if x.grad_fn is not None:
+        facts.append(f"grad_fn=<{x.grad_fn.name()}>")
+    elif x.requires_grad:
+        facts.append("requires_grad=True")
+    return f"tensor({', '.join(facts)})"
+
+
+def _values(x: Any) -> str:
+    try:
+        host = x._xp._backend.to_numpy(x._value)
+    except Exception:  # a tracer has no values yet: show what it is
+        return f"<{type(x._value).__name__}>, shape={tuple(x.shape)}"
+    if host.size == 0:
+        return f"[], shape={tuple(x.shape)}" if x.ndim != 1 else "[]"
+    return np.array2string(
+        host, separator=", ", precision=4, floatmode="maxprec_equal", prefix="tensor(", threshold=1000
+    )
+
+
+def _default_dtype(x: Any) -> bool:
+    """Tell whether the dtype goes without saying: the backend's default of its kind."""
+    xp = x._xp
+    if xp.isdtype(x.dtype, "bool"):
+        return True
+    kinds = {"real floating": 0.0, "complex floating": 0j, "integral": 0}
+    for kind, scalar in kinds.items():
+        if xp.isdtype(x.dtype, kind):
+            return bool(xp._lower.asarray(scalar).dtype == x.dtype)
+    return False
+
+
+def _name(dtype: Any) -> str:
+    return str(getattr(dtype, "name", dtype)).removeprefix("torch.")

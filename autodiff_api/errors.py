@@ -1,0 +1,127 @@
+"""Every error and warning of the library.
+
+Each derives from :class:`AutodiffError` and from the built-in class that a NumPy or PyTorch user would
+catch, so `except RuntimeError` written for PyTorch keeps working.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentIndexError",
+    "ArgumentTypeError",
+    "AutodiffError",
+    "BackendError",
+    "BackendMismatchError",
+    "BackendNotFoundError",
+    "BackendUnavailableError",
+    "DetachWarning",
+    "DeviceMismatchError",
+    "DeviceNotFoundError",
+    "DuplicateBackendError",
+    "GradientError",
+    "GraphError",
+    "InplaceError",
+    "ModuleAttributeError",
+    "ModuleNameError",
+    "PluginContractError",
+    "PluginLoadError",
+    "PluginVersionError",
+    "PluginWarning",
+    "RecomputeWarning",
+    "StateDictError",
+]
+
+
+class AutodiffError(Exception):
+    """Base of every error that autodiff_api raises."""
+
+
+class GraphError(AutodiffError, RuntimeError):
+    """The recorded graph does not allow what was asked (PyTorch's RuntimeError)."""
+
+
+class GradientError(AutodiffError, RuntimeError):
+    """A gradient is missing, has the wrong shape or dtype, or cannot be defined."""
+
+
+class InplaceError(AutodiffError, RuntimeError):
+    """A tensor may not be changed in place here."""
+
+
+class ArgumentError(AutodiffError, ValueError):
+    """An argument has a value that the function cannot use."""
+
+
+class ArgumentTypeError(AutodiffError, TypeError):
+    """An argument has a type that the function cannot use."""
+
+
+class ArgumentIndexError(AutodiffError, IndexError):
+    """An index, a class label for instance, is out of its range."""
+
+
+class ModuleAttributeError(AutodiffError, AttributeError):
+    """A module has no such attribute, or cannot register it."""
+
+
+class ModuleNameError(AutodiffError, KeyError):
+    """A name that a parameter, buffer or submodule cannot have."""
+
+    __str__ = Exception.__str__  # KeyError would show the quoted repr of the message
+
+
+class StateDictError(AutodiffError, RuntimeError):
+    """A state dict does not fit the module or optimizer that should load it."""
+
+
+class BackendError(AutodiffError):
+    """Something is wrong with a backend or a plugin."""
+
+
+class BackendMismatchError(BackendError, TypeError):
+    """Arrays of different backends met in one expression."""
+
+
+class DeviceMismatchError(BackendError, ValueError):
+    """Arrays on different devices met in one expression."""
+
+
+class DeviceNotFoundError(BackendError, ValueError):
+    """The backend has no such device."""
+
+
+class BackendNotFoundError(BackendError, LookupError):
+    """No installed plugin offers the backend that was asked for."""
+
+
+class BackendUnavailableError(BackendError, ImportError):
+    """The backend's plugin is installed, but its engine or device is not usable here."""
+
+
+class PluginLoadError(BackendError, ImportError):
+    """A plugin could not be imported or registered."""
+
+
+class PluginVersionError(PluginLoadError):
+    """A plugin speaks another major version of the plugin API."""
+
+
+class DuplicateBackendError(PluginLoadError):
+    """Two distributions offer a backend of the same name."""
+
+
+class PluginContractError(BackendError, RuntimeError):
+    """A kernel or a rule returned something other than it promised."""
+
+
+class RecomputeWarning(UserWarning):
+    """Backward passed a second time through a graph whose saved values had been freed."""
+
+
+class DetachWarning(UserWarning):
+    """A tensor that requires grad was turned into a Python number; gradients stop there."""
+
+
+class PluginWarning(UserWarning):
+    """A plugin is broken; the host goes on without it."""

@@ -1,0 +1,237 @@
+"""Functions of the standard that are not ops: they create arrays, ask about dtypes, or are said in other ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Functions:
+    """What every namespace has beside its ops, whatever its array type."""
+
+    _lower: Any
+    _backend: Any
+    array_class: Any
+
+    # --- creation ---
+
+    def _new(self, value: Any, device: Any = None, requires_grad: bool = False) -> Any:
+        if device is not None:
+            value = self._backend.place(value, device)
+        return self.array_class._create(value, requires_grad)
+
+    def arange(
+        self,
+        start: Any,
+        /,
+        stop: Any = None,
+        step: Any = 1,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+    ) -> Any:
+        """Return evenly spaced numbers from `start` (included) to `stop` (excluded)."""
+        return self._new(self._lower.arange(start, stop, step, dtype=dtype), device, requires_grad)
+
+    def asarray(
+        self, obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+    ) -> Any:
+        """Return `obj` as an array: a tensor stays connected to its graph, other data is copied in.
+
+        `copy=False` shares memory, and raises ValueError where that is impossible. Lists may hold tensors.
+        """
+        x = self.array_class._asarray(obj, dtype=dtype, device=device, copy=copy)
+        return x.requires_grad_() if requires_grad else x
+
+    def empty(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+        """Return an array of `shape` whose values are arbitrary."""
+        return self._new(self._lower.empty(shape, dtype=dtype), device, requires_grad)
+
+    def eye(
+        self,
+        n_rows: int,
+        n_cols: int | None = None,
+        /,
+        *,
+        k: int = 0,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+    ) -> Any:
+        """Return a matrix with ones on the k-th diagonal."""
+        return self._new(self._lower.eye(n_rows, n_cols, k=k, dtype=dtype), device, requires_grad)
+
+    def from_dlpack(self, x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+        """Return the array behind a DLPack producer, as a leaf; the memory is shared where `copy` allows."""
+        if isinstance(x, self.array_class):
+            return self.array_class._make(x.detach()._value)
+        value = self._lower.from_dlpack(x) if copy is None else self._lower.from_dlpack(x, copy=copy)
+        return self._new(value, device)
+
+    def full(
+        self, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Any:
+        """Return an array of `shape` filled with a scalar, or with a 0-d tensor, which keeps its graph."""
+        if isinstance(fill_value, self.array_class):
+            x = self.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape))  # type: ignore[attr-defined]
+            return x.clone() if dtype is None else self.astype(x, dtype)  # type: ignore[attr-defined]
+        return self._new(self._lower.full(shape, fill_value, dtype=dtype), device, requires_grad)
+
+    def linspace(
+        self,
+        start: Any,
+        stop: Any,
+        /,
+        num: int,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        endpoint: bool = True,
+        requires_grad: bool = False,
+    ) -> Any:
+        """Return `num` evenly spaced numbers over an interval."""
+        value = self._lower.linspace(start, stop, num, dtype=dtype, endpoint=endpoint)
+        return self._new(value, device, requires_grad)
+
+    def ones(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+        """Return an array of ones."""
+        return self._new(self._lower.ones(shape, dtype=dtype), device, requires_grad)
+
+    def zeros(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+        """Return an array of zeros."""
+        return self._new(self._lower.zeros(shape, dtype=dtype), device, requires_grad)
+
+    def _like(self, name: str, x: Any, dtype: Any, device: Any, requires_grad: bool, *fill: Any) -> Any:
+        value = getattr(self._lower, name)(self._value_of(x), *fill, dtype=dtype)
+        return self._new(value, device, requires_grad)
+
+    def empty_like(self, x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+        """Return an array of the shape, dtype and device of `x`, whose values are arbitrary."""
+        return self._like("empty_like", x, dtype, device, requires_grad)
+
+    def full_like(
+        self, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Any:
+        """Return an array of the shape, dtype and device of `x`, filled with a scalar."""
+        if isinstance(fill_value, self.array_class):
+            return self.full(x.shape, fill_value, dtype=dtype or x.dtype)
+        return self._like("full_like", x, dtype, device, requires_grad, fill_value)
+
+    def ones_like(self, x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+        """Return ones of the shape, dtype and device of `x`."""
+        return self._like("ones_like", x, dtype, device, requires_grad)
+
+    def zeros_like(self, x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+        """Return zeros of the shape, dtype and device of `x`."""
+        return self._like("zeros_like", x, dtype, device, requires_grad)
+
+    def tensor(
+        self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Any:
+        """Return a new leaf that holds a copy of `data` (PyTorch's `torch.tensor`)."""
+        if isinstance(data, self.array_class):
+            data = data.detach()
+        x = self.array_class._asarray(data, dtype=dtype, device=device, copy=True)
+        return self.array_class._create(x._value, requires_grad)
+
+    # --- dtypes and inspection ---
+
+    def _value_of(self, x: Any) -> Any:
+        return x._value if isinstance(x, self.array_class) else x
+
+    def __array_namespace_info__(self) -> Any:  # noqa: PLW3201
+        """Return the backend's own inspection object: devices, dtypes, capabilities."""
+        return self._lower._namespace.__array_namespace_info__()
+
+    def can_cast(self, from_: Any, to: Any, /) -> bool:
+        """Tell whether the standard's promotion rules allow a cast."""
+        return bool(self._lower.can_cast(self._value_of(from_), to))
+
+    def finfo(self, type: Any, /) -> Any:
+        """Return the limits of a floating-point dtype, or of an array's."""
+        return self._lower.finfo(getattr(type, "dtype", type))
+
+    def iinfo(self, type: Any, /) -> Any:
+        """Return the limits of an integer dtype, or of an array's."""
+        return self._lower.iinfo(getattr(type, "dtype", type))
+
+    def isdtype(self, dtype: Any, kind: Any) -> bool:
+        """Tell whether a dtype is of a kind: "real floating", "complex floating", "integral" ..."""
+        return bool(self._lower.isdtype(dtype, kind))
+
+    def result_type(self, *arrays_and_dtypes: Any) -> Any:
+        """Return the dtype that the standard's promotion rules give."""
+        return self._lower.result_type(*[self._value_of(x) for x in arrays_and_dtypes])
+
+    # --- said in other ops ---
+
+    def broadcast_arrays(self, *arrays: Any) -> tuple[Any, ...]:
+        """Broadcast arrays against each other."""
+        shape = self.broadcast_shapes(*[x.shape for x in arrays])
+        return tuple(self.broadcast_to(x, shape) for x in arrays)  # type: ignore[attr-defined]
+
+    def broadcast_shapes(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape that arrays of these shapes broadcast to; ValueError if they don't."""
+        ndim = max((len(s) for s in shapes), default=0)
+        result = []
+        for place in range(-ndim, 0):
+            sizes = {s[place] for s in shapes if len(s) >= -place} - {1}
+            if len(sizes) > 1:
+                raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast: sizes {sorted(sizes)} differ")
+            result.append(sizes.pop() if sizes else 1)
+        return tuple(result)
+
+    def diff(
+        self, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None
+    ) -> Any:
+        """Return the n-th difference of neighbours along an axis."""
+        xp: Any = self
+        parts = [p for p in (prepend, x, append) if p is not None]
+        x = xp.concat(parts, axis=axis) if len(parts) > 1 else x
+        lead = (slice(None),) * (axis % x.ndim)
+        for _ in range(n):
+            late, early = x[(*lead, slice(1, None))], x[(*lead, slice(None, -1))]
+            x = xp.not_equal(late, early) if xp.isdtype(x.dtype, "bool") else late - early
+        return x
+
+    def meshgrid(self, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+        """Return coordinate matrices from coordinate vectors."""
+        xp: Any = self
+        n, swap = len(arrays), indexing == "xy" and len(arrays) > 1
+        if indexing not in ("xy", "ij"):
+            raise ValueError(f"indexing must be 'xy' or 'ij', not {indexing!r}")
+        places = [1, 0, *range(2, n)] if swap else list(range(n))
+        grids = []
+        for x, place in zip(arrays, places, strict=True):
+            grids.append(xp.reshape(x, tuple(-1 if i == place else 1 for i in range(n))))
+        return self.broadcast_arrays(*grids)
+
+    def unstack(self, x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+        """Split an array into views along an axis."""
+        lead = (slice(None),) * (axis % x.ndim)
+        return tuple(x[(*lead, i)] for i in range(x.shape[axis]))
+
+    def _constants(self, name: str, x: Any) -> Any:
+        result = getattr(self._lower, name)(self._value_of(x))
+        make = self.array_class._make
+        if not isinstance(result, tuple):
+            return make(result)
+        return type(result)(*map(make, result)) if hasattr(result, "_fields") else tuple(map(make, result))
+
+    def unique_values(self, x: Any, /) -> Any:
+        """Return the distinct elements, as constants."""
+        return self._constants("unique_values", x)
+
+    def unique_counts(self, x: Any, /) -> Any:
+        """Return the distinct elements and how often each occurs, as constants."""
+        return self._constants("unique_counts", x)
+
+    def unique_inverse(self, x: Any, /) -> Any:
+        """Return the distinct elements and the indices that rebuild `x`, as constants."""
+        return self._constants("unique_inverse", x)
+
+    def unique_all(self, x: Any, /) -> Any:
+        """Return the distinct elements, their first indices, inverse and counts, as constants."""
+        return self._constants("unique_all", x)
+
+

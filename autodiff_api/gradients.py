@@ -1,0 +1,215 @@
+"""`backward` and `grad`: seeds in, one walk, gradients out, all of them or none.
+
+A walk computes every gradient before any `.grad` changes, so an exception on the way (a kernel that fails, a
+hook that raises, Ctrl-C) leaves every tensor as it was. Only a leaf with a post-accumulate hook is committed
+early, as soon as its own gradient is complete: that is what such a hook is for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import starmap
+from typing import Any
+
+from .errors import GradientError, GraphError
+from .graph import Edge, Leaf, Walk
+from .modes import MODE, mode, no_grad, replace_mode
+
+_commit_lock = threading.Lock()
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of `tensors` to the `.grad` of the leaves they came from.
+
+    `tensors` is a tensor or a sequence; `grad_tensors` the cotangents, of the same shapes (None for a tensor
+    of one real element means 1). `inputs` limits accumulation to these tensors, which may be non-leaves.
+    Raises GradientError for what has no gradient; an exception changes no `.grad`.
+
+    >>> import autodiff_api as ad
+    >>> x = ad.tensor([2.0, 3.0], requires_grad=True)
+    >>> ad.autograd.backward((x * x).sum())
+    >>> x.grad
+    tensor([4., 6.])
+    """
+    roots = _sequence(tensors)
+    targets = None if inputs is None else _sequence(inputs)
+    if targets is not None and not targets:
+        raise GradientError("inputs argument to backward() cannot be empty; leave it out to reach every leaf")
+    wanted = None if targets is None else [_node_of(x, "inputs") for x in targets]
+    walk = Walk(
+        _keep(retain_graph, create_graph), create_graph, wanted, lambda leaf, t: _finish(leaf, t, create_graph)
+    )
+    found = _run(walk, roots, grad_tensors)
+    owners: list[tuple[Any, Any]] = [*walk.retained]
+    for node, t in found.items():
+        if node.__class__ is Leaf:
+            owners.append((node.tensor(), t))  # type: ignore[union-attr]
+    if targets is not None:
+        owners += [(x, found[x._node]) for x in targets if x._node in found and not x.is_leaf]
+    accumulate(owners, create_graph)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> Any:
+    """Return the gradients of `outputs` with respect to `inputs`; no `.grad` is touched.
+
+    Returns a tuple in the order of `inputs`, or a dict for a dict. An input that no output depends on is an
+    error unless `allow_unused`, which gives None for it, or `materialize_grads`, which gives zeros.
+
+    >>> import autodiff_api as ad
+    >>> x = ad.tensor(3.0, requires_grad=True)
+    >>> (g,) = ad.autograd.grad(x**3, x, create_graph=True)
+    >>> ad.autograd.grad(g, x)
+    (tensor(18.),)
+    """
+    if isinstance(inputs, Mapping):
+        values = list(inputs.values())
+        grads = grad(
+            outputs, values, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads
+        )
+        return dict(zip(inputs, grads, strict=True))
+    if materialize_grads and allow_unused is False:
+        raise ValueError("materialize_grads=True makes zeros for unused inputs: leave allow_unused out")
+    targets = _sequence(inputs)
+    if not targets:
+        raise ValueError("grad requires non-empty inputs")
+    walk = Walk(_keep(retain_graph, create_graph), create_graph, [_node_of(x, "inputs") for x in targets])
+    found = _run(walk, _sequence(outputs), grad_outputs)
+    results = []
+    for x in targets:
+        t = found.get(x._node)
+        if t is not None:
+            results.append(t if create_graph else x._xp.array_class._make(t))
+        elif materialize_grads:
+            results.append(x._xp.zeros_like(x))
+        elif allow_unused:
+            results.append(None)
+        else:
+            raise GradientError(
+                "One of the differentiated Tensors appears to not have been used in the graph. "
+                "Set allow_unused=True if this is the desired behavior."
+            )
+    return tuple(results)
+
+
+def accumulate(owners: Iterable[tuple[Any, Any]], create: bool) -> None:
+    """Add cotangents to the `.grad` of tensors: first compute all sums, then store all of them.
+
+    The sums go into the same `.grad` object, except when the pass was recorded. Storing is one call into C,
+    so that a signal can't come between two stores.
+    """
+    with _commit_lock:
+        stores: list[tuple[Any, str, Any]] = []
+        for tensor, t in owners:
+            if tensor is None:  # the leaf's tensor is gone, and nobody can ask for its gradient
+                continue
+            old = tensor.grad if tensor.is_leaf else tensor._grad_or_none()
+            if create:
+                stores.append((tensor, "_grad", t if old is None else old + t))
+            elif old is None:
+                stores.append((tensor, "_grad", tensor._xp.array_class._make(t)))
+            else:
+                stores.append((old, "_value", old._value + t))
+        deque(starmap(setattr, stores), maxlen=0)
+
+
+def _finish(leaf: Leaf, t: Any, create: bool) -> None:
+    tensor = leaf.tensor()
+    if tensor is None:
+        return
+    accumulate([(tensor, t)], create)
+    with no_grad():
+        for hook in list(leaf.hooks.after.values()):  # type: ignore[union-attr]
+            if hook(tensor) is not None:
+                raise GraphError("a post-accumulate-grad hook returned a value; it must return None")
+
+
+def _run(walk: Walk, roots: Sequence[Any], grad_tensors: Any) -> dict[Edge, Any]:
+    cotangents = _sequence(grad_tensors) if grad_tensors is not None else (None,) * len(roots)
+    if len(cotangents) != len(roots):
+        raise GradientError(f"got {len(roots)} tensors and {len(cotangents)} gradients; pass one for each (or None)")
+    seeds = [
+        (node, _seed(i, x, t, walk.create))
+        for i, (x, t) in enumerate(zip(roots, cotangents, strict=True))
+        if (node := _root_node(i, x)) is not None
+    ]
+    backends = {x._xp for x in roots}
+    token = MODE.set(replace_mode(mode(), recording=True)) if walk.create else None
+    try:
+        with next(iter(backends))._quiet():
+            return walk.run(seeds)
+    finally:
+        if token is not None:
+            MODE.reset(token)
+
+
+def _root_node(i: int, x: Any) -> Edge:
+    node: Edge | None = getattr(x, "_node", None)
+    if node is None:
+        raise GradientError(
+            f"element {i} of tensors does not require grad and does not have a grad_fn; nothing that it was "
+            "computed from requires grad, or it was computed under no_grad"
+        )
+    return node
+
+
+def _seed(i: int, x: Any, t: Any, create: bool) -> Any:
+    xp, value = x._xp, x._value
+    if t is None:
+        if x.size != 1:
+            raise GradientError(
+                "grad can be implicitly created only for scalar outputs, but got an output of shape "
+                f"{tuple(x.shape)}; pass gradient=, or reduce it first, for example with .sum()"
+            )
+        if xp.isdtype(x.dtype, "complex floating"):
+            raise GradientError(
+                f"grad can be implicitly created only for real scalar outputs but got {x.dtype}; pass gradient="
+            )
+        seed = xp._lower.ones_like(value)
+        return xp.array_class._make(seed) if create else seed
+    t = t if isinstance(t, xp.array_class) else xp.asarray(t)
+    if tuple(t.shape) != tuple(x.shape):
+        raise GradientError(
+            f"Mismatch in shape: grad_output[{i}] has a shape of {tuple(t.shape)} and output[{i}] has a shape of "
+            f"{tuple(x.shape)}."
+        )
+    if t.dtype != x.dtype:
+        if xp.isdtype(t.dtype, "complex floating") and not xp.isdtype(x.dtype, "complex floating"):
+            raise GradientError(
+                f"grad_output[{i}] is {t.dtype} but output[{i}] is {x.dtype}; a real output has a real gradient"
+            )
+        t = xp.astype(t, x.dtype)
+    return t if create else t._value
+
+
+def _node_of(x: Any, where: str) -> Edge:
+    node: Edge | None = getattr(x, "_node", None)
+    if node is None:
+        raise GradientError(
+            f"One of the differentiated Tensors does not require grad ({where}: {type(x).__name__}); "
+            "set requires_grad=True on it before the computation"
+        )
+    return node
+
+
+def _keep(retain_graph: bool | None, create_graph: bool) -> bool:
+    return create_graph if retain_graph is None else retain_graph
+
+
+def _sequence(x: Any) -> Sequence[Any]:
+    return x if isinstance(x, list | tuple) else tuple(x) if isinstance(x, Iterable) and not hasattr(x, "_node") else (x,)

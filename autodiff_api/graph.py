@@ -1,0 +1,432 @@
+"""The one recorded graph, and the walks over it.
+
+A :class:`Node` is an operation that was recorded, a :class:`Leaf` a tensor where gradients accumulate.
+Nodes point to the nodes they came from and never forward, and never to a tensor: a graph without references
+from outside is freed at once, without the garbage collector. Every walk here is a loop.
+
+Nodes carry a number that grows as they are made, so "later first" is a topological order, and a heap of
+the nodes that have a cotangent waiting is the whole of the scheduling.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+from weakref import ReferenceType, WeakSet, ref
+
+from .errors import GraphError, PluginContractError, RecomputeWarning
+from .rules.kinds import Op, derivative
+
+tick = count(1).__next__
+
+
+class Recipe:
+    """An op's derivative bound to the namespace it computes in: what a node knows about its op."""
+
+    __slots__ = (
+        "array", "complexes", "conjugates", "invoke", "kernel", "lower", "names", "narrowed", "needs", "op",
+        "pick", "pull", "sources", "targets",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        op: Op,
+        needs: tuple[bool, ...],
+        kernel: Callable[..., Any],
+        invoke: Callable[..., Any],
+        lower: Any,
+        array: Any,
+    ) -> None:
+        compiled = derivative(op, needs)
+        self.op, self.needs, self.kernel, self.invoke = op, needs, kernel, invoke
+        self.lower, self.array, self.complexes = lower, array, lower.complexes
+        self.pick, self.pull, self.conjugates = compiled.pick, compiled.pull, compiled.conjugates
+        self.targets, self.names, self.sources = compiled.targets, compiled.names, compiled.sources
+        self.narrowed: dict[tuple[int, ...], Callable[..., Any]] = {}
+
+    def pull_for(self, targets: tuple[int, ...]) -> Callable[..., Any]:
+        """Return a `pull` that computes only some of the recorded targets' cotangents."""
+        pull = self.narrowed.get(targets)
+        if pull is None:
+            pull = self.narrowed[targets] = self._narrow(targets)
+        return pull
+
+    def _narrow(self, targets: tuple[int, ...]) -> Callable[..., Any]:
+        part = derivative(self.op, tuple(i in targets for i in range(len(self.needs))))
+        places = [self.names.index(name) for name in part.names]
+        return lambda t, s, xp: part.pull(t, tuple([s[i] for i in places]), xp)
+
+
+class Freed:
+    """What stands in `Node.saved` once a walk has dropped it; `done` tells whether that walk succeeded."""
+
+    __slots__ = ("done",)
+
+    def __init__(self) -> None:
+        self.done = False
+
+
+class Hooks:
+    """What is to be done with a node's total cotangent when it is known."""
+
+    __slots__ = ("after", "on", "retain")
+
+    def __init__(self) -> None:
+        self.on: dict[int, Callable[[Any], Any]] = {}  # tensor hooks, in order of registration
+        self.after: dict[int, Callable[[Any], Any]] = {}  # post-accumulate hooks, on leaves only
+        self.retain: ReferenceType[Any] | None = None  # the tensor that asked for its `.grad`
+
+
+class HookHandle:
+    """Remove a hook again: what the `register_..._hook` methods return."""
+
+    __slots__ = ("_hooks", "_key")
+
+    def __init__(self, hooks: dict[int, Callable[[Any], Any]], hook: Callable[[Any], Any]) -> None:
+        self._hooks, self._key = hooks, tick()
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        """Remove the hook; harmless when called twice or during backward."""
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+class Node:
+    """A recorded operation: its op, static parameters, edges, saved values, and its output's shape and dtype.
+
+    An edge is the node of an input that needs a gradient, or the constant itself.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "params", "recipe", "saved", "seq", "shape")
+
+    def __init__(
+        self, recipe: Recipe, params: Any, edges: tuple[Any, ...], saved: Any, shape: Any, dtype: Any
+    ) -> None:
+        self.recipe = recipe
+        self.params = params
+        self.edges = edges
+        self.saved = saved
+        self.shape = shape
+        self.dtype = dtype
+        self.seq = tick()
+        self.hooks: Hooks | None = None
+
+    def name(self) -> str:
+        """Return the op's name, as PyTorch writes it."""
+        return self.recipe.op.title
+
+    @property
+    def array(self) -> Any:
+        """The tensor class of the output."""
+        return self.recipe.array
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | Leaf | None, int], ...]:
+        """The nodes of the inputs, each with the output it stands for; None for a constant."""
+        return tuple((e if isinstance(e, Node | Leaf) else None, 0) for e in self.edges)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+class Leaf:
+    """Where gradients accumulate. Holds the leaf's value, and its tensor only weakly."""
+
+    __slots__ = ("__weakref__", "array", "changed", "dtype", "hooks", "seq", "shape", "tensor", "value")
+    edges: tuple[Any, ...] = ()
+    next_functions: tuple[Any, ...] = ()
+
+    def __init__(self, tensor: Any, value: Any) -> None:
+        self.tensor = ref(tensor)
+        self.array = tensor._xp.array_class
+        self.value = value
+        self.shape, self.dtype = value.shape, value.dtype
+        self.seq = tick()
+        self.changed = 0  # when the value was last replaced in place
+        self.hooks: Hooks | None = None
+
+    def rebind(self, value: Any) -> None:
+        """Follow an in-place change of the tensor."""
+        self.value, self.changed = value, tick()
+
+    def name(self) -> str:
+        """Return PyTorch's name for the place where a leaf's gradient is accumulated."""
+        return "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+Edge = Node | Leaf
+eager_leaves: WeakSet[Leaf] = WeakSet()  # leaves with a post-accumulate hook: rare, so a walk asks here first
+
+
+def hooks_of(node: Edge) -> Hooks:
+    """Return a node's hooks, made on first need."""
+    if node.hooks is None:
+        node.hooks = Hooks()
+    return node.hooks
+
+
+# --- going backward -----------------------------------------------------------------------------------------
+
+
+class Walk:
+    """One pass backward: from cotangents of some nodes to cotangents of leaves (and of nodes asked for).
+
+    `keep` retains saved values; `create` records the pass itself, which then computes with tensors; `wanted`
+    limits it to what leads to these nodes. `finish(leaf, t)` is called early for a
+    leaf with a post-accumulate hook, when its cotangent is complete.
+    """
+
+    def __init__(
+        self,
+        keep: bool,
+        create: bool = False,
+        wanted: Iterable[Edge] | None = None,
+        finish: Callable[[Leaf, Any], None] | None = None,
+    ) -> None:
+        self.keep, self.create, self.finish = keep, create, finish
+        self.wanted = None if wanted is None else set(wanted)
+        self.found: dict[Edge, Any] = {}  # what was asked for
+        self.retained: list[tuple[Any, Any]] = []  # (tensor, its cotangent) for retain_grad
+        self.freed = Freed()
+
+    def run(self, seeds: list[tuple[Edge, Any]]) -> dict[Edge, Any]:
+        """Carry the seeds back and return the cotangents found, hooks applied."""
+        needed = None if self.wanted is None else leading_to([n for n, _ in seeds], self.wanted)
+        uses = self._uses_of_eager_leaves(seeds)
+        pending: dict[Edge, Any] = {}
+        heap: list[tuple[int, Node]] = []
+        for node, t in seeds:
+            if node in pending:
+                pending[node] = pending[node] + t
+            else:
+                pending[node] = t
+                if node.__class__ is Node:
+                    heappush(heap, (-node.seq, node))
+        self._loop(pending, heap, needed, uses)
+        for leaf, t in pending.items():
+            self._complete(leaf, t)
+        self.freed.done = True
+        return self.found
+
+    def _loop(
+        self,
+        pending: dict[Edge, Any],
+        heap: list[tuple[int, Node]],
+        needed: set[Edge] | None,
+        uses: dict[Leaf, int] | None,
+    ) -> None:
+        keep, create, freed = self.keep, self.create, self.freed
+        while heap:
+            node = heappop(heap)[1]
+            t = pending.pop(node)
+            if node.hooks is not None:
+                t = self._hooked(node, t)
+            recipe, edges = node.recipe, node.edges
+            targets, pull, xp = recipe.targets, recipe.pull, recipe.lower
+            if needed is not None:
+                if node in self.wanted:  # type: ignore[operator]
+                    self.found[node] = t
+                targets = tuple([i for i in targets if edges[i] in needed])
+                if not targets:
+                    continue
+                pull = recipe.pull_for(targets)
+            saved = node.saved
+            if saved.__class__ is not tuple:
+                restore(node)
+                saved = node.saved
+            if not keep and saved:
+                node.saved = freed
+            if create:
+                saved, xp = lift(node, saved), recipe.array._xp
+            c64, c128 = recipe.complexes
+            dtype = node.dtype
+            if (dtype is c64 or dtype is c128) and recipe.conjugates:
+                t = xp.conj(t)
+            for i, g in zip(targets, pull(t, saved, xp)):  # noqa: B905 (strict costs 5 % of a small chain)
+                edge = edges[i]
+                dtype = g.dtype
+                if (dtype is c64 or dtype is c128) and recipe.conjugates:
+                    g = xp.conj(g)
+                if dtype is not edge.dtype or g.shape != edge.shape:
+                    g = project(g, edge, xp, recipe)
+                if edge in pending:
+                    pending[edge] = pending[edge] + g
+                else:
+                    pending[edge] = g
+                    if edge.__class__ is Node:
+                        heappush(heap, (-edge.seq, edge))
+                if uses is not None and edge in uses:
+                    uses[edge] -= 1
+                    if not uses[edge]:
+                        self._complete(edge, pending.pop(edge))
+
+    def _complete(self, leaf: Any, t: Any) -> None:
+        """Take the total cotangent of a leaf."""
+        t = self._hooked(leaf, t) if leaf.hooks is not None else t
+        if self.finish is not None and leaf in eager_leaves:
+            self.finish(leaf, t)
+        else:
+            self.found[leaf] = t
+
+    def _hooked(self, node: Edge, t: Any) -> Any:
+        hooks = node.hooks
+        assert hooks is not None
+        if hooks.on:
+            tensor = t if self.create else node.array._make(t)
+            for hook in list(hooks.on.values()):
+                replaced = hook(tensor)
+                if replaced is not None:
+                    check_cotangent(replaced, node, "a tensor hook")
+                    tensor = replaced
+            t = tensor if self.create else tensor._value
+        if hooks.retain is not None:
+            tensor = hooks.retain()
+            if tensor is not None:
+                self.retained.append((tensor, t))
+        return t
+
+    def _uses_of_eager_leaves(self, seeds: list[tuple[Edge, Any]]) -> dict[Leaf, int] | None:
+        """Count the edges to each leaf that must be finished early; None when there is no such leaf."""
+        if self.finish is None or not eager_leaves:
+            return None
+        uses: dict[Leaf, int] = {}
+        for node in reachable([n for n, _ in seeds]):
+            if node.__class__ is Node:
+                for i in node.recipe.targets:
+                    edge = node.edges[i]
+                    if edge.__class__ is Leaf and edge in eager_leaves:
+                        uses[edge] = uses.get(edge, 0) + 1
+        return uses
+
+
+def project(g: Any, edge: Edge, xp: Any, recipe: Recipe) -> Any:
+    """Bring a cotangent to its edge's shape and dtype: sum what was broadcast, drop what was promoted."""
+    shape = edge.shape
+    if g.shape != shape:
+        extra = len(g.shape) - len(shape)
+        if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
+            raise PluginContractError(
+                f"the rule of {recipe.op.name} made a cotangent of shape {tuple(g.shape)} for an input of shape "
+                f"{tuple(shape)}; a rule must return the input's shape or one that it broadcasts to"
+            )
+        if extra:
+            g = xp.sum(g, axis=tuple(range(extra)))
+        ones = tuple(i for i, (n, m) in enumerate(zip(shape, g.shape, strict=True)) if n == 1 and m != 1)
+        if ones:
+            g = xp.sum(g, axis=ones, keepdims=True)
+    if g.dtype != edge.dtype:
+        if xp.isdtype(g.dtype, "complex floating") and not xp.isdtype(edge.dtype, "complex floating"):
+            g = xp.real(g)
+        g = xp.astype(g, edge.dtype, copy=False)
+    return g
+
+
+def check_cotangent(g: Any, node: Edge, source: str) -> None:
+    """Refuse a cotangent from outside that does not have its node's class, shape and dtype."""
+    if not isinstance(g, node.array):
+        raise GraphError(
+            f"{source} of {node.name()} returned {type(g).__name__}; return a tensor of the same backend, or None"
+        )
+    if tuple(g.shape) != tuple(node.shape) or g.dtype != node.dtype:
+        raise GraphError(
+            f"{source} of {node.name()} returned shape {tuple(g.shape)}, dtype {g.dtype}, where the gradient has "
+            f"shape {tuple(node.shape)}, dtype {node.dtype}; return one like the gradient that it received"
+        )
+
+
+def lift(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Turn saved values into tensors connected to the graph, so that a formula can itself be recorded."""
+    make, edges = node.recipe.array._make, node.edges
+    lifted = []
+    for source, value in zip(node.recipe.sources, saved, strict=True):
+        if source == "out":
+            value = make(value, node)
+        elif source == "all":
+            value = [make(v, e if isinstance(e, Node | Leaf) else None) for v, e in zip(value, edges, strict=True)]
+        elif source is not None and hasattr(value, "dtype"):
+            edge = edges[source]
+            value = make(value, edge if isinstance(edge, Node | Leaf) else None)
+        lifted.append(value)
+    return tuple(lifted)
+
+
+# --- other walks --------------------------------------------------------------------------------------------
+
+
+def reachable(roots: Iterable[Edge]) -> Iterator[Edge]:
+    """Yield every node and leaf that leads to `roots`, each once, in no particular order."""
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        node = stack.pop()
+        yield node
+        for edge in node.edges:
+            if (edge.__class__ is Node or edge.__class__ is Leaf) and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+
+
+def leading_to(roots: Iterable[Edge], wanted: set[Edge]) -> set[Edge]:
+    """Return the nodes on some path from `roots` back to `wanted`, ends included."""
+    needed = set(wanted)
+    for node in sorted(reachable(roots), key=lambda n: n.seq):
+        if node.__class__ is Node and any(isinstance(e, Node | Leaf) and e in needed for e in node.edges):
+            needed.add(node)
+    return needed
+
+
+def restore(root: Node) -> None:
+    """Recompute what a walk has freed, from the leaves and constants on the edges (a freed graph is a
+    checkpointed graph), for `root` and everything that it came from.
+    """
+    if root.saved.done:
+        warnings.warn(
+            "Trying to backward through the graph a second time: its saved values had been freed and were "
+            "recomputed. Specify retain_graph=True in the first call if you need to go backward again.",
+            RecomputeWarning,
+            stacklevel=_user_level(),
+        )
+    nodes = sorted((n for n in reachable([root]) if n.__class__ is Node), key=lambda n: n.seq)
+    values: dict[Node, Any] = {}
+    for node in nodes:
+        recipe = node.recipe
+        inputs = [_value_of(e, node, values) for e in node.edges]
+        out = values[node] = recipe.invoke(recipe.kernel, inputs, node.params)
+        if node.saved.__class__ is not tuple:
+            node.saved = recipe.pick(*inputs, out, node.params)
+
+
+def _value_of(edge: Any, user: Node, values: dict[Node, Any]) -> Any:
+    if edge.__class__ is Node:
+        return values[edge]
+    if edge.__class__ is not Leaf:
+        return edge
+    if edge.changed > user.seq:
+        raise GraphError(
+            f"Trying to backward through the graph a second time, but a leaf of shape {tuple(edge.shape)} that "
+            f"{user.name()} used was changed in place since, so the freed values can't be recomputed. Specify "
+            "retain_graph=True in the first call, or run the forward pass again."
+        )
+    return edge.value
+
+
+def _user_level() -> int:
+    """Return the stacklevel of the first frame outside this package, so a warning points at the user's line."""
+    import sys
+
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("autodiff_api"):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -1,0 +1,205 @@
+"""What is being recorded right now: one ContextVar, so that threads, tasks and generators keep their own."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """The state that decides what an operation records."""
+
+    recording: bool = True
+    inference: bool = False
+
+
+MODE: ContextVar[Mode] = ContextVar("autodiff_api.mode", default=Mode())  # noqa: B039 (frozen)
+mode = MODE.get
+
+
+replace_mode = replace
+
+
+class _Switch:
+    """A mode change that works as a context manager and as a decorator, with or without parentheses."""
+
+    changes: dict[str, bool]
+
+    def __init__(self) -> None:
+        self._previous: list[Mode] = []
+
+    def __enter__(self) -> None:
+        self._previous.append(mode())
+        MODE.set(replace_mode(mode(), **self.changes))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        MODE.set(self._previous.pop())
+
+    def _again(self) -> _Switch:
+        """Return a fresh manager: a decorated function may run in many threads at once."""
+        return type(self)()
+
+    def __call__(self, function: F) -> F:
+        if inspect.isclass(function):
+            warnings.warn(
+                f"decorating the class {function.__name__} changes only its constructor's mode; "
+                "decorate the methods instead",
+                FutureWarning,
+                stacklevel=2,
+            )
+        return _decorate(function, self._again)
+
+
+def _decorate(function: Any, manager: Callable[[], _Switch]) -> Any:
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            return (yield from _each_step(function(*args, **kwargs), manager))
+
+        return generator
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            steps = function(*args, **kwargs)
+            sent = None
+            while True:
+                try:
+                    with manager():
+                        item = await steps.asend(sent)
+                except StopAsyncIteration:
+                    return
+                sent = yield item
+
+        return async_generator
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            with manager():
+                return await function(*args, **kwargs)
+
+        return coroutine
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with manager():
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _each_step(steps: Generator[Any, Any, Any], manager: Callable[[], _Switch]) -> Generator[Any, Any, Any]:
+    """Run a generator under `manager` only while it runs, and not while its consumer does."""
+    resume: Callable[[], Any] = functools.partial(next, steps)
+    while True:
+        try:
+            with manager():
+                item = resume()
+        except StopIteration as stop:
+            return stop.value
+        try:
+            sent = yield item
+            resume = functools.partial(steps.send, sent)
+        except GeneratorExit:
+            with manager():
+                steps.close()
+            raise
+        except BaseException as error:
+            resume = functools.partial(steps.throw, error)
+
+
+class _BareDecorator(type):
+    """Let `@no_grad` stand without parentheses."""
+
+    def __call__(cls, *args: Any) -> Any:
+        if args and callable(args[0]):
+            return super().__call__()(args[0])
+        return super().__call__(*args)
+
+
+class no_grad(_Switch, metaclass=_BareDecorator):  # noqa: N801 (PyTorch's name)
+    """Record nothing: as a context manager or a decorator, for functions, generators and coroutines.
+
+    >>> import autodiff_api as ad
+    >>> x = ad.tensor([1.0], requires_grad=True)
+    >>> with ad.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    changes = {"recording": False}  # noqa: RUF012
+
+
+class enable_grad(_Switch, metaclass=_BareDecorator):  # noqa: N801
+    """Record again inside :class:`no_grad`.
+
+    >>> import autodiff_api as ad
+    >>> with ad.no_grad(), ad.enable_grad():
+    ...     ad.is_grad_enabled()
+    True
+    """
+
+    changes = {"recording": True}  # noqa: RUF012
+
+
+class inference_mode(_Switch, metaclass=_BareDecorator):  # noqa: N801
+    """Record nothing, and promise that no gradient will be asked for; `inference_mode(False)` records."""
+
+    def __init__(self, enabled: bool = True) -> None:
+        super().__init__()
+        self.changes = {"recording": not enabled, "inference": enabled}
+
+    def _again(self) -> inference_mode:
+        return inference_mode(self.changes["inference"])  # type: ignore[no-any-return]
+
+
+class set_grad_enabled(_Switch):  # noqa: N801
+    """Turn recording on or off: at once when called, and until the end of the block as a context manager.
+
+    >>> import autodiff_api as ad
+    >>> with ad.set_grad_enabled(False):
+    ...     ad.is_grad_enabled()
+    False
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        super().__init__()
+        self.changes = {"recording": bool(enabled)}
+        self._previous.append(mode())
+        MODE.set(replace_mode(mode(), **self.changes))
+
+    def __enter__(self) -> None:
+        """Keep the state that the call itself replaced, for the first block; later blocks stack."""
+        if mode().recording != self.changes["recording"] or len(self._previous) != 1:
+            super().__enter__()
+
+    def _again(self) -> set_grad_enabled:
+        return set_grad_enabled(self.changes["recording"])
+
+    def __call__(self, function: F) -> F:
+        MODE.set(self._previous.pop())  # a decorator changes nothing until the function runs
+        return super().__call__(function)
+
+
+def is_grad_enabled() -> bool:
+    """Tell whether operations are being recorded."""
+    return mode().recording
+
+
+def is_inference_mode_enabled() -> bool:
+    """Tell whether :class:`inference_mode` is on."""
+    return mode().inference

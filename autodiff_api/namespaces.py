@@ -1,0 +1,199 @@
+"""Namespaces: ops bound to kernels, in the shape of the Array API standard.
+
+:class:`Lower` is a backend's own namespace with the better kernels laid over it: what kernels and formulas
+compute in. :class:`Namespace` is what users hold: the same functions for one array type over one lower
+namespace. Both bind a name on first use and keep what they bound, so an operation never searches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from .errors import BackendMismatchError
+from .functions import Functions
+from .rules import OPS, Op
+from .rules.kinds import invoker_of
+
+CONSTANTS = ("e", "inf", "nan", "newaxis", "pi")
+DTYPES = (
+    "bool", "complex128", "complex64", "float16", "float32", "float64", "int16", "int32", "int64", "int8",
+    "uint16", "uint32", "uint64", "uint8",
+)  # fmt: skip
+EXTENSIONS = ("linalg", "fft")
+SCALARS = (bool, int, float, complex)
+
+
+class Lower:
+    """A namespace of raw arrays in which every op has its best kernel.
+
+    A kernel is the plugin's, else the namespace's own, else the generic one; an op that the standard does not
+    have is never looked up in the namespace, where its name may mean something else.
+    """
+
+    def __init__(self, namespace: Any, kernels: Mapping[str, Callable[..., Any]], ops: Mapping[str, Op]) -> None:
+        self._namespace, self._kernels, self._ops = namespace, kernels, ops
+
+    def __getattr__(self, name: str) -> Any:
+        if name in EXTENSIONS:
+            found: Any = _Extension(self, name)
+        elif name == "complexes":
+            found = self._complexes()
+        else:
+            found = self.kernel(name)
+        setattr(self, name, found)
+        return found
+
+    def kernel(self, name: str) -> Any:
+        """Return the best implementation of `name`; AttributeError if there is none."""
+        if name in self._kernels:
+            return self._kernels[name]
+        op = self._ops.get(name)
+        if op is not None and op.kernel is not None:
+            return partial(op.kernel, xp=self)
+        found = self._namespace
+        for part in name.split("."):
+            found = getattr(found, part)
+        return found
+
+    def _complexes(self) -> tuple[Any, Any]:
+        """Return the complex dtypes as arrays report them, for comparison by identity."""
+        normal = getattr(self._namespace, "dtype", None)  # numpy.complex64 is a class, x.dtype an instance
+        found = []
+        for name in ("complex64", "complex128"):
+            dtype = getattr(self._namespace, name, NotImplemented)
+            with contextlib.suppress(TypeError):
+                dtype = dtype if normal is None else normal(dtype)
+            found.append(dtype)
+        return found[0], found[1]
+
+
+class _Extension:
+    """`xp.linalg` and `xp.fft` of a namespace: the ops whose names start so."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self._owner, self._name = owner, name
+
+    def __getattr__(self, name: str) -> Any:
+        for full in (f"{self._name}.{name}", name):  # some names stand in both places: linalg.matmul
+            with contextlib.suppress(AttributeError):
+                found = self._owner.kernel(full)
+                setattr(self, name, found)
+                return found
+        raise AttributeError(f"{self._owner!r} has no function {self._name}.{name}")
+
+
+class Namespace(Functions, ModuleType):
+    """A namespace of the Array API standard for one array type over one lower namespace.
+
+    Hashable, the same object every time, and named `autodiff_api.<backend>`, as array-API libraries expect.
+    """
+
+    __array_api_version__ = "2025.12"
+
+    def __init__(
+        self, name: str, lower: Lower, backend: Any, array_types: tuple[type, ...], ops: Mapping[str, Op]
+    ) -> None:
+        super().__init__(name, f"Array API namespace of autodiff_api tensors on {backend.name}.")
+        self._lower, self._backend, self._array_types, self._ops = lower, backend, array_types, ops
+        self.array_class: Any = None  # set by the array type, which binds ops to itself
+
+    def __getattr__(self, name: str) -> Any:
+        if name in CONSTANTS or name in DTYPES:
+            found = getattr(self._lower._namespace, name)
+        elif name in EXTENSIONS:
+            found = _Extension(self, name)
+        else:
+            found = self.kernel(name)
+        setattr(self, name, found)
+        return found
+
+    def kernel(self, name: str) -> Any:
+        """Return the function `name` bound to this array type; AttributeError if there is none."""
+        op = self._ops.get(name)
+        if op is None:
+            raise AttributeError(f"namespace {self.__name__!r} has no attribute {name!r}")
+        function = self.array_class._bind(op)
+        function.__name__ = function.__qualname__ = name.rpartition(".")[2]
+        function.__doc__ = f"The standard's `{name}({op.signature})`, recorded."
+        return function
+
+    def __dir__(self) -> Iterable[str]:
+        return sorted({*super().__dir__(), *self._ops, *DTYPES, *CONSTANTS, *EXTENSIONS})
+
+    def __repr__(self) -> str:
+        return f"<namespace {self.__name__!r}>"
+
+    def __reduce__(self) -> Any:
+        return _namespace_by_name, (self._backend.name,)
+
+    def _quiet(self) -> contextlib.AbstractContextManager[Any]:
+        """Return what silences floating-point warnings while rules compute masked branches."""
+        quiet = getattr(self._backend, "quiet", None)
+        return contextlib.nullcontext() if quiet is None else quiet()  # type: ignore[no-any-return]
+
+
+class Bound:
+    """An op bound to an array type: its kernel, and how to take an operand apart."""
+
+    __slots__ = ("array", "invoke", "kernel", "lower", "op", "xp")
+
+    def __init__(self, op: Op, xp: Namespace) -> None:
+        self.op, self.xp, self.array, self.lower = op, xp, xp.array_class, xp._lower
+        self.kernel = xp._lower.kernel(op.name)
+        self.invoke = invoker_of(op)
+
+    def constant(self, x: Any) -> Any:
+        """Return an operand that is not this array type as a constant, or NotImplemented."""
+        if x.__class__ in SCALARS:
+            return x
+        if isinstance(x, float):  # numpy.float64 is one: a Python scalar in an expression, as in PyTorch
+            return float(x)
+        if isinstance(x, complex):
+            return complex(x)
+        if x is None or isinstance(x, self.xp._array_types):
+            return x
+        if getattr(x, "shape", None) == () and type(x).__module__ == "numpy" and not hasattr(x, "__setitem__"):
+            return x.item()  # numpy.float32(2) beside another backend's arrays
+        return NotImplemented
+
+    def refuse(self, x: Any) -> Any:
+        """Raise for an operand that can't take part: another backend's array, or no array at all."""
+        raise mismatch(self.op.name, self.xp, x)
+
+
+def mismatch(operation: str, xp: Namespace, x: Any) -> TypeError:
+    """Return the error for an operand `x` that does not belong to `xp`."""
+    mine, other = xp._backend.name, backend_name(x)
+    if other is None:
+        return TypeError(
+            f"{operation}: expected a tensor on backend {mine!r}, one of its arrays or a Python scalar, got "
+            f"{type(x).__name__}; convert it with ad.namespace({mine!r}).asarray(...)"
+        )
+    return BackendMismatchError(
+        f"{operation}: an array of backend {other!r} met a tensor of backend {mine!r}; convert one of them, for "
+        f"example with ad.namespace({mine!r}).asarray(...)"
+    )
+
+
+def backend_name(x: Any) -> str | None:
+    """Return the name of the backend that an array belongs to, or None."""
+    own = getattr(type(x), "_xp", None)
+    if isinstance(own, Namespace):
+        return str(own._backend.name)
+    from .backends import backend_of
+
+    found = backend_of(x)
+    return None if found is None else found.name
+
+
+def _namespace_by_name(name: str) -> Any:
+    from .tensors import namespace  # only unpickling goes up
+
+    return namespace(name)
+
+
+__all__ = ["OPS", "Bound", "Lower", "Namespace", "backend_name", "mismatch"]

@@ -1,0 +1,87 @@
+"""Selecting elements: indexing, assignment, gathers, `where`, sorting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .kinds import General, Linear, Rule
+from .statistical import Shape, along
+
+
+def blank(t: Any, shape: Shape, xp: Any) -> Any:
+    """Return zeros of `shape` with the dtype, device and layout of `t`."""
+    return xp.broadcast_to(xp.zeros_like(xp.sum(t)), shape)
+
+
+def getitem_x(t: Any, x_shape: Shape, key: Any, xp: Any) -> Any:
+    return xp.scatter_add(blank(t, x_shape, xp), key, t)
+
+
+def setitem_x(t: Any, key: Any, xp: Any) -> Any:
+    return xp.setitem(t, key, 0)
+
+
+def take_x(t: Any, x_shape: Shape, indices: Any, axis: int | None, xp: Any) -> Any:
+    axis = 0 if axis is None else axis
+    return getitem_x(t, x_shape, along(axis, len(x_shape), indices), xp)
+
+
+def take_along_axis_x(t: Any, x_shape: Shape, indices: Any, axis: int, xp: Any) -> Any:
+    """Scatter to integer arrays that index `x[key]` as `take_along_axis` does."""
+    indices = xp.broadcast_to(indices, t.shape)
+    ones = xp.ones_like(indices)
+    key = [
+        xp.cumulative_sum(ones, axis=i) - 1 if n > 1 else xp.zeros_like(indices) for i, n in enumerate(x_shape)
+    ]
+    key[axis] = indices
+    return getitem_x(t, x_shape, tuple(key), xp)
+
+
+def sort_order(x: Any, axis: int, descending: bool, xp: Any) -> Any:
+    return xp.argsort(x, axis=axis, descending=descending, stable=True)
+
+
+def sort_vjp(t: Any, x: Any, axis: int, descending: bool, xp: Any) -> Any:
+    """Send each cotangent back to where its element stood: the inverse of a stable permutation."""
+    order = sort_order(x, axis, descending, xp)
+    return xp.take_along_axis(t, xp.argsort(order, axis=axis), axis=axis)
+
+
+def sort_jvp(t: Any, x: Any, axis: int, descending: bool, xp: Any) -> Any:
+    return xp.take_along_axis(t, sort_order(x, axis, descending, xp), axis=axis)
+
+
+RULES: dict[str, Rule] = {
+    "getitem": Linear(x=getitem_x),
+    "scatter_add": Linear(x=lambda t: t, values=lambda t, key: t[key]),
+    "setitem": Linear(x=setitem_x, value=lambda t, key: t[key]),
+    "sort": General(vjp=sort_vjp, jvp=sort_jvp),
+    "take": Linear(x=take_x),
+    "take_along_axis": Linear(x=take_along_axis_x),
+    "where": Linear(
+        x1=lambda t, condition, xp: xp.where(condition, t, xp.zeros_like(t)),
+        x2=lambda t, condition, xp: xp.where(condition, xp.zeros_like(t), t),
+    ),
+}
+CONSTANT: set[str] = {"argsort", "isin", "nonzero", "searchsorted"}
+SIGNATURES = {
+    "argsort": "x, /, *, axis=-1, descending=False, stable=True",
+    "getitem": "x, key, /",
+    "isin": "x1, x2, /, *, invert=False",
+    "nonzero": "x, /",
+    "scatter_add": "x, key, values, /",
+    "searchsorted": 'x1, x2, /, *, side="left", sorter=None',
+    "setitem": "x, key, value, /",
+    "sort": "x, /, *, axis=-1, descending=False, stable=True",
+    "take": "x, indices, /, *, axis=None",
+    "take_along_axis": "x, indices, /, *, axis=-1",
+    "where": "condition, x1, x2, /",
+}
+INPUTS = {
+    "isin": ("x1", "x2"),
+    "searchsorted": ("x1", "x2", "sorter"),
+    "take": ("x", "indices"),
+    "take_along_axis": ("x", "indices"),
+    "where": ("condition", "x1", "x2"),
+}
+VIEWS = {"getitem"}

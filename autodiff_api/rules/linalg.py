@@ -1,0 +1,115 @@
+"""Products of vectors and matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .kinds import General, Linear, Multilinear, Rule
+from .statistical import Shape
+
+
+def matmul_x1(t: Any, x1_shape: Shape, x2: Any, xp: Any) -> Any:
+    """Return t x2ᵀ, with the axes that a vector operand lacks put back first."""
+    if x2.ndim == 1:
+        return t[..., None] * x2 if len(x1_shape) > 1 else t * x2
+    if len(x1_shape) == 1:
+        return xp.matmul(x2, t[..., None])[..., 0]
+    return xp.matmul(t, xp.matrix_transpose(x2))
+
+
+def matmul_x2(t: Any, x1: Any, x2_shape: Shape, xp: Any) -> Any:
+    if x1.ndim == 1:
+        return t[..., None, :] * x1[:, None] if len(x2_shape) > 1 else t * x1
+    if len(x2_shape) == 1:
+        return xp.matmul(xp.matrix_transpose(x1), t[..., None])[..., 0]
+    return xp.matmul(xp.matrix_transpose(x1), t)
+
+
+def vecdot_vjp(t: Any, x1: Any, x2: Any, axis: int, xp: Any) -> Any:
+    """Return the cotangents of sum(conj(x1) * x2), which is antilinear in x1."""
+    t = xp.expand_dims(t, axis=axis)
+    return xp.conj(t) * x2, t * x1
+
+
+def vecdot_jvp(t: Any, x1: Any, x2: Any, axis: int, xp: Any) -> Any:
+    t1, t2 = t
+    return xp.vecdot(t1, x2, axis=axis) + xp.vecdot(x1, t2, axis=axis)
+
+
+def contracted(axes: Any, n1: int, n2: int) -> tuple[list[int], list[int]]:
+    """Return the contracted axes of both operands of `tensordot`, non-negative."""
+    if isinstance(axes, int):
+        return list(range(n1 - axes, n1)), list(range(axes))
+    return [a % n1 for a in axes[0]], [a % n2 for a in axes[1]]
+
+
+def tensordot_x1(t: Any, x1_shape: Shape, x2: Any, axes: Any, xp: Any) -> Any:
+    c1, c2 = contracted(axes, len(x1_shape), x2.ndim)
+    free1 = [i for i in range(len(x1_shape)) if i not in c1]
+    free2 = [i for i in range(x2.ndim) if i not in c2]
+    tail = tuple(range(t.ndim - len(free2), t.ndim))
+    g = xp.tensordot(t, x2, axes=(tail, tuple(free2)))  # axes: free1, then x2's contracted ones in order
+    order = free1 + [c1[c2.index(i)] for i in sorted(c2)]
+    return xp.permute_dims(g, tuple(order.index(i) for i in range(len(x1_shape))))
+
+
+def tensordot_x2(t: Any, x1: Any, x2_shape: Shape, axes: Any, xp: Any) -> Any:
+    c1, c2 = contracted(axes, x1.ndim, len(x2_shape))
+    free1 = [i for i in range(x1.ndim) if i not in c1]
+    free2 = [i for i in range(len(x2_shape)) if i not in c2]
+    g = xp.tensordot(x1, t, axes=(tuple(free1), tuple(range(len(free1)))))
+    order = [c2[c1.index(i)] for i in sorted(c1)] + free2
+    return xp.permute_dims(g, tuple(order.index(i) for i in range(len(x2_shape))))
+
+
+def only_diagonal(x: Any, offset: int, xp: Any) -> Any:
+    """Set everything off one diagonal to zero."""
+    return xp.triu(xp.tril(x, k=offset), k=offset)
+
+
+def diagonal_x(t: Any, x_shape: Shape, offset: int, xp: Any) -> Any:
+    before = max(-offset, 0)
+    after = x_shape[-2] - before - t.shape[-1]
+    zero = xp.zeros_like(xp.sum(t, axis=-1, keepdims=True))
+    above, below = (xp.broadcast_to(zero, (*t.shape[:-1], n)) for n in (before, after))
+    rows = xp.concat([above, t, below], axis=-1)
+    return only_diagonal(xp.broadcast_to(rows[..., None], x_shape), offset, xp)
+
+
+def outer_x1(t: Any, x2: Any, xp: Any) -> Any:
+    return xp.matmul(t, x2)
+
+
+def outer_x2(t: Any, x1: Any, xp: Any) -> Any:
+    return xp.matmul(x1, t)
+
+
+def trace_x(t: Any, x_shape: Shape, offset: int, xp: Any) -> Any:
+    return only_diagonal(xp.broadcast_to(t[..., None, None], x_shape), offset, xp)
+
+
+RULES: dict[str, Rule] = {
+    "linalg.cross": Multilinear(
+        x1=lambda t, x2, axis, xp: xp.linalg.cross(x2, t, axis=axis),
+        x2=lambda t, x1, axis, xp: xp.linalg.cross(t, x1, axis=axis),
+    ),
+    "linalg.diagonal": Linear(x=diagonal_x),
+    "linalg.outer": Multilinear(x1=outer_x1, x2=outer_x2),
+    "linalg.trace": Linear(x=trace_x),
+    "matmul": Multilinear(x1=matmul_x1, x2=matmul_x2),
+    "matrix_transpose": Linear(x=lambda t, xp: xp.matrix_transpose(t)),
+    "tensordot": Multilinear(x1=tensordot_x1, x2=tensordot_x2),
+    "vecdot": General(vjp=vecdot_vjp, jvp=vecdot_jvp, args=("x1", "x2")),
+}
+CONSTANT: set[str] = set()
+SIGNATURES = {
+    "linalg.cross": "x1, x2, /, *, axis=-1",
+    "linalg.diagonal": "x, /, *, offset=0",
+    "linalg.outer": "x1, x2, /",
+    "linalg.trace": "x, /, *, offset=0, dtype=None",
+    "matmul": "x1, x2, /",
+    "matrix_transpose": "x, /",
+    "tensordot": "x1, x2, /, *, axes=2",
+    "vecdot": "x1, x2, /, *, axis=-1",
+}
+VIEWS = {"linalg.diagonal", "matrix_transpose"}
