@@ -1,0 +1,64 @@
+"""The command line: ``python -m autodiff_api plugins``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from autodiff_api.backends import PLUGIN_API, backends
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` (default: those of the process) name; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m autodiff_api", description="Look after autodiff_api.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("plugins", help="list the installed backends and what became of them")
+    command.add_argument("--json", action="store_true", help="print JSON, for tools")
+    command.add_argument("--probe", action="store_true", help="import each engine and list its devices")
+    command.set_defaults(run=plugins)
+
+    options = parser.parse_args(arguments)
+    return int(options.run(options))
+
+
+def plugins(options: argparse.Namespace) -> int:
+    """List the installed backends."""
+    records = [asdict(record) for record in backends(probe=options.probe)]
+    if options.json:
+        print(json.dumps({"plugin_api": PLUGIN_API, "backends": records}, indent=2))
+        return 0
+    columns = ["backend", "distribution", "version", "state", *["devices"] * options.probe, "reason"]
+    print_table(columns, [[_text(record[column]) for column in columns] for record in records])
+    return 0
+
+
+def print_table(columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table: with rich on a terminal, if it is installed, else in plain text."""
+    try:
+        if not sys.stdout.isatty():
+            raise ImportError
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+    except ImportError:
+        widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+        for cells in [columns, *rows]:
+            print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    else:
+        table = Table(*columns)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        Console().print(table)
+
+
+def _text(value: object) -> str:
+    """Write one cell: a list by its items, nothing as a dash."""
+    return (", ".join(value) if isinstance(value, (list, tuple)) else str(value or "")) or "-"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""What a backend is: the card that announces it, and the thing that is loaded when somebody asks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, TypeAlias
+
+Kernel: TypeAlias = Callable[..., Any]
+"""Computes an op on raw arrays; called exactly like the op, positional and keyword arguments alike."""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a backend can be used here and, if it can't, why not and what to install."""
+
+    ok: bool
+    reason: str = ""
+    install: str = ""
+
+
+def requires(module: str, install: str) -> Callable[[], Availability]:
+    """Make a probe that asks whether the top-level `module` is installed, without importing it.
+
+    >>> requires("math", install="")().ok
+    True
+    >>> requires("no_such_engine", install="pip install engine")().reason
+    "the package 'no_such_engine' is not installed"
+    """
+
+    def probe() -> Availability:
+        if module in sys.modules or find_spec(module) is not None:
+            return Availability(True)
+        return Availability(False, f"the package {module!r} is not installed", install)
+
+    return probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendSpec:
+    """The card of a backend: enough to list it and to find it, without importing its engine."""
+
+    name: str
+    """What users write: ``ad.namespace(name)``, ``AUTODIFF_API_BACKEND=name``. A Python identifier."""
+
+    load: str | Callable[[], Backend]
+    """Where the :class:`Backend` is: ``"module:attribute"``, or a function; called on the first use."""
+
+    claims: tuple[str, ...] = ()
+    """Top-level modules whose arrays are this backend's: ``("jax", "jaxlib")``."""
+
+    probe: Callable[[], Availability] = lambda: Availability(True)
+    """Says cheaply, without importing the engine, whether the backend can be used; see :func:`requires`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would only fail later and elsewhere."""
+        _check(
+            f"BackendSpec {self.name!r}",
+            name=(isinstance(self.name, str) and self.name.isidentifier(), "a Python identifier"),
+            load=(callable(self.load) or str(self.load).count(":") == 1, "'module:attribute' or a function"),
+            claims=(_is_tuple_of(str, self.claims), "a tuple of names of modules"),
+            probe=(callable(self.probe), "a function that returns an Availability"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A loaded backend: a namespace of standard arrays, and what the standard does not say.
+
+    Fields may be added, with a default; none of these will change its meaning.
+    """
+
+    name: str
+    """The name of its :class:`BackendSpec`."""
+
+    namespace: Any
+    """A namespace of the Array API standard: ``jax.numpy``, ``array_api_compat.numpy`` ..."""
+
+    array_types: tuple[type, ...]
+    """The types whose instances are this backend's raw arrays."""
+
+    kernels: Mapping[str, Kernel]
+    """Ops that the backend computes better than its namespace or the generic version: name -> callable."""
+
+    devices: Callable[[], Sequence[Any]]
+    """Lists the devices; ``str(device)`` is a name that `place` takes."""
+
+    place: Callable[[Any, Any], Any]
+    """``place(array, device)`` moves a raw array; the device is a name or an engine's own object."""
+
+    to_numpy: Callable[[Any], Any]
+    """Gives a raw array as a NumPy array on the host, without a copy where that is possible."""
+
+    register_array: Callable[[type, Callable[[Any], Any], Callable[[Any, Any], Any]], None] | None = None
+    """``register_array(cls, flatten, unflatten)`` tells the engine of a class that holds its arrays.
+
+    ``flatten(object)`` gives (a tuple of children, a hashable rest); ``unflatten(rest, children)`` gives the
+    object.
+    """
+
+    compile: Callable[..., Any] | None = None
+    """Compiles a function of raw arrays, as ``jax.jit`` does."""
+
+    synchronize: Callable[[Any], Any] | None = None
+    """Waits until a raw array is computed, for engines that run asynchronously."""
+
+    def __post_init__(self) -> None:
+        """Refuse a backend that would fail in the middle of somebody's computation."""
+        _check(
+            f"Backend {self.name!r}",
+            array_types=(_is_tuple_of(type, self.array_types), "a tuple of types"),
+            kernels=(is_kernel_table(self.kernels), "a mapping of op names to functions"),
+            devices=(callable(self.devices), "a function"),
+            place=(callable(self.place), "a function"),
+            to_numpy=(callable(self.to_numpy), "a function"),
+            register_array=(callable(self.register_array or print), "a function or None"),
+            compile=(callable(self.compile or print), "a function or None"),
+            synchronize=(callable(self.synchronize or print), "a function or None"),
+        )
+
+
+def is_kernel_table(kernels: object) -> bool:
+    """Tell whether `kernels` maps names of ops to functions."""
+    return isinstance(kernels, Mapping) and all(
+        isinstance(name, str) and callable(kernel) for name, kernel in kernels.items()
+    )
+
+
+def _is_tuple_of(kind: type, value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(item, kind) for item in value)
+
+
+def _check(owner: str, **fields: tuple[bool, str]) -> None:
+    """Raise TypeError for the first field that is not what it must be."""
+    for name, (right, kind) in fields.items():
+        if not right:
+            raise TypeError(f"{owner}: {name} must be {kind}")

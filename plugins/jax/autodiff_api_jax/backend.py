@@ -1,0 +1,131 @@
+"""The JAX backend: jax.numpy as it is, and indexing said in JAX's way.
+
+What a JAX user knows stays true. In particular, without ``jax_enable_x64`` there is no float64: who asks for
+it by name, ``zeros(3, dtype=xp.float64)`` or ``astype(x, xp.float64)``, gets float32 and JAX's warning, which
+names the switch; data that merely are float64, such as a NumPy array, become float32 as in ``jnp.asarray``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autodiff_api.backends import Backend
+from autodiff_api.errors import DeviceNotFoundError
+
+
+def place(x: Any, device: Any) -> Any:
+    """Move `x` to `device`: a ``jax.Device``, a ``Sharding``, or a name such as ``cpu`` or ``cuda:1``."""
+    return jax.device_put(x, _device(device) if isinstance(device, str) else device)
+
+
+def getitem(x: Any, key: Any) -> Any:
+    """Return ``x[key]``; raise IndexError where a Python integer is out of bounds.
+
+    JAX moves an index that is out of bounds to the nearest one that is not. For index arrays, which may be
+    traced, that stands; for a plain integer it would only hide a mistake.
+
+    >>> getitem(jnp.arange(3), 3)
+    Traceback (most recent call last):
+    IndexError: index 3 is out of bounds for axis 0 with size 3
+    """
+    _check_integers(x.shape, key)
+    return x[key]
+
+
+def scatter_add(x: Any, key: Any, values: Any) -> Any:
+    """Return a copy of `x` with `values` added at `key`; where `key` names a place twice, both are added.
+
+    >>> scatter_add(jnp.zeros(3), jnp.asarray([0, 2, 0]), 1.0)
+    Array([2., 0., 1.], dtype=float32)
+    """
+    values = jnp.asarray(values, dtype=x.dtype)
+    mask = _as_mask(x, key, values)
+    if mask is not None:
+        return jnp.where(mask, x + values, x)
+    _check_integers(x.shape, key)
+    return x.at[key].add(values)
+
+
+def setitem(x: Any, key: Any, value: Any) -> Any:
+    """Return a copy of `x`, of the same dtype, with ``x[key] = value``.
+
+    >>> setitem(jnp.arange(3), jnp.arange(3) > 0, 7)
+    Array([0, 7, 7], dtype=int32)
+    """
+    value = jnp.asarray(value, dtype=x.dtype)
+    mask = _as_mask(x, key, value)
+    if mask is not None:
+        return jnp.where(mask, value, x)
+    _check_integers(x.shape, key)
+    return x.at[key].set(value)
+
+
+def _as_mask(x: Any, key: Any, value: Any) -> Any:
+    """Return a mask that broadcasts against `x`, if `key` is one and `value` is the same wherever it holds.
+
+    Then a ``where`` does it, which is all that can be done under ``jax.jit``: the number of True entries,
+    and so the shape of ``x[mask]``, is not known there.
+    """
+    if isinstance(key, tuple) and len(key) == 1:
+        (key,) = key
+    if not isinstance(key, (bool, np.bool_, np.ndarray, jax.Array)):
+        return None
+    mask = jnp.asarray(key)
+    if mask.dtype != jnp.bool:
+        return None
+    rest = x.shape[mask.ndim :]
+    if mask.shape != x.shape[: mask.ndim] or jnp.broadcast_shapes(value.shape, rest) != rest:
+        return None
+    return mask.reshape(mask.shape + (1,) * len(rest))
+
+
+def _check_integers(shape: tuple[int, ...], key: Any) -> None:
+    """Raise IndexError for a Python or NumPy integer in `key` that is out of bounds."""
+    parts = key if isinstance(key, tuple) else (key,)
+    axis, axes = 0, [_axes(part) for part in parts]
+    for part, used in zip(parts, axes, strict=True):
+        if part is Ellipsis:
+            axis += len(shape) - sum(axes)
+        is_integer = used == 1 and isinstance(part, (int, np.integer))
+        if is_integer and axis < len(shape) and not -shape[axis] <= part < shape[axis]:
+            raise IndexError(f"index {part} is out of bounds for axis {axis} with size {shape[axis]}")
+        axis += used
+
+
+def _axes(part: Any) -> int:
+    """Count the axes that one part of a key uses up."""
+    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
+        return 0
+    return part.ndim if getattr(part, "dtype", None) == jnp.bool else 1
+
+
+def _device(name: str) -> jax.Device:
+    """Find a device by the name that it prints, ``cpu:0``, or by its platform, ``cpu`` or ``cuda:1``."""
+    devices = jax.devices()
+    for device in devices:
+        if str(device) == name:
+            return device
+    platform, _, index = name.partition(":")
+    try:
+        return jax.devices(platform)[int(index or 0)]
+    except (RuntimeError, ValueError, IndexError) as error:
+        there = ", ".join(map(str, devices))
+        raise DeviceNotFoundError(f"JAX has no device {name!r} here; place it on one of {there}") from error
+
+
+BACKEND = Backend(
+    name="jax",
+    namespace=jnp,
+    array_types=(jax.Array,),
+    kernels={"getitem": getitem, "scatter_add": scatter_add, "setitem": setitem},
+    devices=jax.devices,
+    place=place,
+    to_numpy=np.asarray,
+    register_array=jax.tree_util.register_pytree_node,
+    compile=jax.jit,
+    synchronize=jax.block_until_ready,
+)
