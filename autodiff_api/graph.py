@@ -28,7 +28,7 @@ class Recipe:
 
     __slots__ = (
         "array", "complexes", "conjugates", "invoke", "kernel", "lower", "names", "narrowed", "needs", "op",
-        "pick", "pull", "sources", "targets",
+        "parts", "pick", "pull", "sources", "targets",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,7 @@ class Recipe:
         self.lower, self.array, self.complexes = lower, array, lower.complexes
         self.pick, self.pull, self.conjugates = compiled.pick, compiled.pull, compiled.conjugates
         self.targets, self.names, self.sources = compiled.targets, compiled.names, compiled.sources
+        self.parts = (self.targets, self.pull, lower, *self.complexes, self.conjugates)  # one load in the walk
         self.narrowed: dict[tuple[int, ...], Callable[..., Any]] = {}
 
     def pull_for(self, targets: tuple[int, ...]) -> Callable[..., Any]:
@@ -227,50 +228,61 @@ class Walk:
         needed: set[Edge] | None,
         uses: dict[Leaf, int] | None,
     ) -> None:
+        """Visit nodes, latest first: when the latest is due, all that use it have been visited."""
         keep, create, freed = self.keep, self.create, self.freed
         while heap:
-            node = heappop(heap)[1]
+            node: Any = heappop(heap)[1]
             t = pending.pop(node)
-            if node.hooks is not None:
-                t = self._hooked(node, t)
-            recipe, edges = node.recipe, node.edges
-            targets, pull, xp = recipe.targets, recipe.pull, recipe.lower
-            if needed is not None:
-                if node in self.wanted:  # type: ignore[operator]
-                    self.found[node] = t
-                targets = tuple([i for i in targets if edges[i] in needed])
-                if not targets:
-                    continue
-                pull = recipe.pull_for(targets)
-            saved = node.saved
-            if saved.__class__ is not tuple:
-                restore(node)
+            while node is not None:
+                if node.hooks is not None:
+                    t = self._hooked(node, t)
+                edges = node.edges
+                recipe = node.recipe
+                targets, pull, xp, c64, c128, conjugates = recipe.parts
+                if needed is not None:
+                    if node in self.wanted:  # type: ignore[operator]
+                        self.found[node] = t
+                    targets = tuple([i for i in targets if edges[i] in needed])
+                    if not targets:
+                        break
+                    pull = recipe.pull_for(targets)
                 saved = node.saved
-            if not keep and saved:
-                node.saved = freed
-            if create:
-                saved, xp = lift(node, saved), recipe.array._xp
-            c64, c128 = recipe.complexes
-            dtype = node.dtype
-            if (dtype is c64 or dtype is c128) and recipe.conjugates:
-                t = xp.conj(t)
-            for i, g in zip(targets, pull(t, saved, xp)):  # noqa: B905 (strict costs 5 % of a small chain)
-                edge = edges[i]
-                dtype = g.dtype
-                if (dtype is c64 or dtype is c128) and recipe.conjugates:
-                    g = xp.conj(g)
-                if dtype is not edge.dtype or g.shape != edge.shape:
-                    g = project(g, edge, xp, recipe)
-                if edge in pending:
-                    pending[edge] = pending[edge] + g
-                else:
-                    pending[edge] = g
-                    if edge.__class__ is Node:
+                if saved.__class__ is not tuple:
+                    restore(node)
+                    saved = node.saved
+                if saved and not keep:
+                    node.saved = freed
+                if create:
+                    saved, xp = lift(node, saved), recipe.array._xp
+                dtype = node.dtype
+                if conj := (dtype is c64 or dtype is c128) and conjugates:
+                    t = xp.conj(t)
+                follow = None
+                for i, g in zip(targets, pull(t, saved, xp)):  # noqa: B905 (strict costs 3 % of a chain)
+                    edge = edges[i]
+                    if conj or edge.dtype is not dtype or g.dtype is not dtype or g.shape != edge.shape:
+                        g = settle(g, edge, xp, recipe)
+                    if edge is follow:
+                        t = t + g
+                    elif edge in pending:
+                        pending[edge] = pending[edge] + g
+                    elif edge.__class__ is Leaf:
+                        pending[edge] = g
+                    elif follow is None:
+                        follow, t = edge, g
+                    else:
+                        pending[edge] = g
                         heappush(heap, (-edge.seq, edge))
-                if uses is not None and edge in uses:
-                    uses[edge] -= 1
-                    if not uses[edge]:
-                        self._complete(edge, pending.pop(edge))
+                    if uses is not None and edge in uses:
+                        uses[edge] -= 1
+                        if not uses[edge]:
+                            self._complete(edge, pending.pop(edge))
+                # In a chain the next node is the one just reached: it needs neither the heap nor the table.
+                if follow is not None and heap and heap[0][0] < -follow.seq:
+                    pending[follow] = t
+                    heappush(heap, (-follow.seq, follow))
+                    follow = None
+                node = follow
 
     def _complete(self, leaf: Any, t: Any) -> None:
         """Take the total cotangent of a leaf."""
@@ -311,8 +323,13 @@ class Walk:
         return uses
 
 
-def project(g: Any, edge: Edge, xp: Any, recipe: Recipe) -> Any:
-    """Bring a cotangent to its edge's shape and dtype: sum what was broadcast, drop what was promoted."""
+def settle(g: Any, edge: Edge, xp: Any, recipe: Recipe) -> Any:
+    """Finish a formula's result: conjugate it back, and bring it to its edge's shape and dtype.
+
+    What was broadcast going forward is summed, what was promoted is cast, a real input gets the real part.
+    """
+    if recipe.conjugates and (g.dtype is recipe.complexes[0] or g.dtype is recipe.complexes[1]):
+        g = xp.conj(g)
     shape = edge.shape
     if g.shape != shape:
         extra = len(g.shape) - len(shape)

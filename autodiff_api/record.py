@@ -73,8 +73,10 @@ def binary(bound: Bound, foreign: Function) -> Function:
     """Bind a function of two arrays, either of which may be a Python scalar."""
     tensor, kernel, unwrap = bound.array, bound.kernel, unwrapper(bound)
     recipe_for = recipes(bound)
+    left = right = both = None  # the recipes by which inputs need a gradient, compiled on first need
 
     def call(x1: Any, x2: Any, /) -> Any:
+        nonlocal left, right, both
         if x1.__class__ is tensor:
             v1 = x1._value
             n1 = x1._node
@@ -96,18 +98,17 @@ def binary(bound: Bound, foreign: Function) -> Function:
             result._node = None
             return result
         if n2 is None:
-            recipe, edges = recipe_for(LEFT), (n1, v2)
+            recipe = left or (left := recipe_for((True, False)))
+            n2 = v2
         elif n1 is None:
-            recipe, edges = recipe_for(RIGHT), (v1, n2)
+            recipe = right or (right := recipe_for((False, True)))
+            n1 = v1
         else:
-            recipe, edges = recipe_for(BOTH), (n1, n2)
-        result._node = Node(recipe, (), edges, recipe.pick(v1, v2, out, ()), out.shape, out.dtype)
+            recipe = both or (both := recipe_for((True, True)))
+        result._node = Node(recipe, (), (n1, n2), recipe.pick(v1, v2, out, ()), out.shape, out.dtype)
         return result
 
     return call
-
-
-LEFT, RIGHT, BOTH = (True, False), (False, True), (True, True)
 
 
 def constant(bound: Bound) -> Function:
