@@ -1193,7 +1193,7 @@ def test_outside_data_is_copied_in(ad):
 
 
 def test_numpy_export_is_read_only(ad):
-    """`np.asarray(x)` cannot be used to write behind the tensor's back, and does not move when x is rebound."""
+    """`np.asarray(x)` cannot be used to write behind the tensor's back, and does not move with it."""
     import numpy as np
 
     x = ad.tensor([1.0, 2.0])
