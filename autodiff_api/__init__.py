@@ -17,7 +17,7 @@ import importlib
 from typing import Any
 
 from . import autograd
-from .backends import backends, default_backend, get_backend, use_backend
+from .backends import default_backend, get_backend, set_default_backend, use_backend
 from .dispatch import CREATION, creator, dispatcher
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
@@ -40,7 +40,6 @@ _RANDOM = ("Generator", "manual_seed", "rand", "rand_like", "randint", "randn", 
 __all__ = [
     "Tensor",
     "autograd",
-    "backends",
     "default_backend",
     "enable_grad",
     "get_backend",
@@ -49,6 +48,7 @@ __all__ = [
     "is_inference_mode_enabled",
     "namespace",
     "no_grad",
+    "set_default_backend",
     "set_grad_enabled",
     "use_backend",
     *_errors,

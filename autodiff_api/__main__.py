@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from autodiff_api.backends import PLUGIN_API, backends
+from autodiff_api.backends import PLUGIN_API, list_backends
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def plugins(options: argparse.Namespace) -> int:
     """List the installed backends."""
-    records = [asdict(record) for record in backends(probe=options.probe)]
+    records = [asdict(record) for record in list_backends(probe=options.probe)]
     if options.json:
         print(json.dumps({"plugin_api": PLUGIN_API, "backends": records}, indent=2))
         return 0

@@ -12,10 +12,10 @@ from autodiff_api.backends.backend import Availability, Backend, BackendSpec, Ke
 from autodiff_api.backends.hookspecs import PLUGIN_API, Op, hookimpl
 from autodiff_api.backends.registry import (
     backend_of,
-    backends,
     default_backend,
     extra_ops,
     get_backend,
+    list_backends,
     set_default_backend,
     use_backend,
 )
@@ -29,11 +29,11 @@ __all__ = [
     "Kernel",
     "Op",
     "backend_of",
-    "backends",
     "default_backend",
     "extra_ops",
     "get_backend",
     "hookimpl",
+    "list_backends",
     "requires",
     "set_default_backend",
     "use_backend",
@@ -44,15 +44,15 @@ def __getattr__(name: str) -> Any:
     """Return the namespace of the backend called `name`."""
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Late, because it is the one import that points up: the namespace of a backend is made of tensors.
-    from autodiff_api.tensors import namespace
+    # Late, because it is the one import that points up: a backend's namespace is made of tensors.
+    import autodiff_api
 
     try:
-        return namespace(name)
+        return autodiff_api.namespace(name)
     except BackendNotFoundError as error:
         raise AttributeError(str(error)) from error
 
 
 def __dir__() -> list[str]:
     """List the public names and the installed backends."""
-    return sorted({*__all__, *(record.backend for record in backends() if record.backend)})
+    return sorted({*__all__, *(record.backend for record in list_backends() if record.backend)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, TypeAlias
@@ -106,6 +107,11 @@ class Backend:
     synchronize: Callable[[Any], Any] | None = None
     """Waits until a raw array is computed, for engines that run asynchronously."""
 
+    quiet: Callable[[], AbstractContextManager[Any]] | None = None
+    """``with quiet():`` silences warnings about floating-point errors, for engines that issue them: where a
+    formula computes both branches of a ``where``, one of them may well divide by zero.
+    """
+
     def __post_init__(self) -> None:
         """Refuse a backend that would fail in the middle of somebody's computation."""
         _check(
@@ -118,6 +124,7 @@ class Backend:
             register_array=(callable(self.register_array or print), "a function or None"),
             compile=(callable(self.compile or print), "a function or None"),
             synchronize=(callable(self.synchronize or print), "a function or None"),
+            quiet=(callable(self.quiet or print), "a function or None"),
         )
 
 

@@ -6,6 +6,7 @@ A plugin that fails, in whatever way, is reported once and left out; the host an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any, TypeVar
 
 import pluggy
@@ -78,8 +79,9 @@ class Plugins:
         answers = self._ask("autodiff_api_kernels", _checked_kernels, backend=backend)
         return _first_offers(f"kernel for {backend.name!r}", answers)
 
+    @cached_property
     def ops(self) -> list[Op]:
-        """Collect the ops that plugins add."""
+        """The ops that plugins add."""
         return list(_first_offers("op", self._ask("autodiff_api_ops", _checked_ops)).values())
 
     def _admit(self, plugin: Plugin) -> None:

@@ -60,7 +60,7 @@ class Registry:
     def ops(self) -> list[Op]:
         """Return the ops that plugins add, the first of each name."""
         with self._lock:
-            return [] if self._numpy_is_alone() else self._plugins().ops()
+            return [] if self._numpy_is_alone() else self._plugins().ops
 
     def records(self, probe: bool = False) -> list[Record]:
         """List the backends of every installed plugin; with `probe`, load each and list its devices."""
@@ -148,10 +148,10 @@ def backend_of(array: object) -> Backend | None:
     return _registry.of(array)
 
 
-def backends(*, probe: bool = False) -> list[Record]:
+def list_backends(*, probe: bool = False) -> list[Record]:
     """List the installed backends; with `probe`, import their engines and list their devices.
 
-    >>> [record.state for record in backends() if record.backend == "numpy"]
+    >>> [record.state for record in list_backends() if record.backend == "numpy"]
     ['ok']
     """
     return _registry.records(probe)

@@ -17,7 +17,7 @@ from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
 
-def place(x: Any, device: Any) -> Any:
+def place(x: Any, device: Any, *, stream: None = None) -> Any:
     """Move `x` to `device`: a ``jax.Device``, a ``Sharding``, or a name such as ``cpu`` or ``cuda:1``."""
     return jax.device_put(x, _device(device) if isinstance(device, str) else device)
 
@@ -121,7 +121,7 @@ BACKEND = Backend(
     name="jax",
     namespace=jnp,
     array_types=(jax.Array,),
-    kernels={"getitem": getitem, "scatter_add": scatter_add, "setitem": setitem},
+    kernels={"getitem": getitem, "scatter_add": scatter_add, "setitem": setitem, "to_device": place},
     devices=jax.devices,
     place=place,
     to_numpy=np.asarray,

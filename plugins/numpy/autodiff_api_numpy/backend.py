@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from functools import partial
 from typing import Any
 
 import array_api_compat.numpy as xp
@@ -12,7 +13,7 @@ from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
 
-def place(x: Any, device: Any) -> Any:
+def place(x: Any, device: Any, *, stream: None = None) -> Any:
     """Return `x`: it is on the CPU, where NumPy's arrays are."""
     if str(device) != "cpu":
         raise DeviceNotFoundError(f"NumPy has no device {device!r}, only 'cpu'; another backend may have it")
@@ -54,8 +55,9 @@ BACKEND = Backend(
     name="numpy",
     namespace=xp,
     array_types=(np.ndarray, np.generic),
-    kernels={"getitem": operator.getitem, "scatter_add": scatter_add, "setitem": setitem},
+    kernels={"getitem": operator.getitem, "scatter_add": scatter_add, "setitem": setitem, "to_device": place},
     devices=lambda: ["cpu"],
     place=place,
     to_numpy=np.asarray,
+    quiet=partial(np.errstate, all="ignore"),
 )
