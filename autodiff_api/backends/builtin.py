@@ -1,9 +1,10 @@
 """The way to NumPy that needs neither package metadata nor pluggy.
 
-NumPy is the default of almost every process, so its first tensor should not wait for a search for
-plugins: importing importlib.metadata and pluggy and asking every installed distribution costs some 60 ms
-where NumPy itself takes 100. The plugin is known by name, as any other would be by its entry point; the only
-question left is whether some other distribution has plugins, and one look at the file names answers it.
+NumPy is the default of almost every process, so its first tensor should not wait for a search for plugins:
+importing importlib.metadata and pluggy and asking each of 60 distributions takes 60 ms (8 where the former is
+imported already), half of what NumPy itself takes. The plugin is known by name, as any other is by its
+entry point; all that is left to find out is whether some other distribution has plugins, and a look at file
+names tells that in 1 ms.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ DISTRIBUTION = "autodiff-api"
 GROUP = "autodiff_api.backends"
 NAME = "numpy"
 MODULE = "autodiff_api_numpy"
-
-_OWN_METADATA = ("autodiff_api-", "autodiff_api.")
 
 
 def plugin_module() -> ModuleType:
@@ -73,7 +72,7 @@ def _has_plugins(folder: str) -> bool:
         return False
     return any(
         name.endswith((".dist-info", ".egg-info", "EGG-INFO"))
-        and not name.startswith(_OWN_METADATA)
+        and name.removesuffix(".egg-info").partition("-")[0] != GROUP.partition(".")[0]
         and _mentions_group(os.path.join(folder, name, "entry_points.txt"))
         for name in names
     )

@@ -88,11 +88,13 @@ class Plugins:
         """Import and register `plugin`; if that goes wrong, leave no trace of it but its error."""
         try:
             module = plugin.load()
-            required = getattr(module, "REQUIRES_PLUGIN_API", None)
+            required: Any = getattr(module, "REQUIRES_PLUGIN_API", None)
         except FAULTS as error:
             return plugin.fail(PluginLoadError, "importing it failed", error)
-        if problem := _version_problem(required):
-            return plugin.fail(PluginVersionError, problem)
+        if not _is_spoken(required):
+            problem = f"it has REQUIRES_PLUGIN_API = {required!r} and the host speaks {hookspecs.PLUGIN_API}"
+            newer = _is_version(required) and required > hookspecs.PLUGIN_API
+            return plugin.fail(PluginVersionError, problem, update=builtin.DISTRIBUTION if newer else "")
         try:
             self._manager.register(module, name=str(plugin))
             self._manager.check_pending()
@@ -157,18 +159,14 @@ class _Manager(pluggy.PluginManager):
         )
 
 
-def _version_problem(required: object) -> str:
-    """Say what is wrong with a plugin's REQUIRES_PLUGIN_API; the empty string if nothing is."""
-    ours = hookspecs.PLUGIN_API
-    match required:
-        case (int(major), int(minor)) if major == ours[0] and minor <= ours[1]:
-            return ""
-        case (int(major), int(minor)):
-            newer = (major, minor) > ours
-            remedy = f"it needs a newer {builtin.DISTRIBUTION}" if newer else "a newer version of it may do"
-            return f"it was written for plugin API {major}.{minor}, not {ours[0]}.{ours[1]}; {remedy}"
-        case _:
-            return f"it must say what it was written for, REQUIRES_PLUGIN_API = {ours}, not {required!r}"
+def _is_version(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, int) for part in value)
+
+
+def _is_spoken(required: Any) -> bool:
+    """Tell whether the host speaks the plugin API that `required` names: this major, and no higher minor."""
+    major, minor = hookspecs.PLUGIN_API
+    return _is_version(required) and required[0] == major and required[1] <= minor
 
 
 def _first_offers(what: str, answers: Iterator[tuple[Plugin, dict[str, Any]]]) -> dict[str, Any]:

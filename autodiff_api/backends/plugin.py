@@ -41,8 +41,10 @@ class Plugin:
         """Whether the host's own distribution brings it."""
         return _normalized(self.distribution) == builtin.DISTRIBUTION
 
-    def fail(self, kind: type[BackendError], what: str, cause: BaseException | None = None) -> None:
-        """Leave the plugin out because of `what`, and say so once.
+    def fail(
+        self, kind: type[BackendError], what: str, cause: BaseException | None = None, update: str = ""
+    ) -> None:
+        """Leave the plugin out because of `what`, and say so once; `update` names what to update.
 
         The report is logged, not issued as a warning: under ``-W error`` a warning would let a stranger's
         plugin stop the program.
@@ -50,8 +52,8 @@ class Plugin:
         why = f": {describe(cause)}" if cause is not None else ""
         alias = self.entry_point if self.first_party else self.distribution
         self.error = kind(
-            f"plugin {self} was left out: {what}{why}. Update or uninstall {self.distribution}, "
-            f"or silence this with AUTODIFF_API_DISABLE_PLUGINS={alias}"
+            f"plugin {self} was left out: {what}{why}. "
+            f"Update {update or self.distribution}, or turn it off with AUTODIFF_API_DISABLE_PLUGINS={alias}"
         )
         self.error.__cause__ = cause
         logger.warning("%s", self.error)

@@ -92,7 +92,10 @@ class Registry:
             raise _not_found(name, plugins)
         plugin, spec = found
         backend = open_backend(spec, str(plugin))
-        return replace(backend, kernels={**backend.kernels, **plugins.kernels(backend)})
+        kernels = plugins.kernels(backend)
+        if plugin.error is not None:
+            raise plugin.error
+        return replace(backend, kernels={**backend.kernels, **kernels})
 
     def _owner(self, kind: type) -> str | None:
         """Return the name of the backend that claims `kind`, or else a class that it derives from."""
