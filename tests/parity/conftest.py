@@ -36,6 +36,7 @@ def engine_torch():
     try:
         yield torch
     finally:
+        torch.set_grad_enabled(True)  # a scenario may have shown that PyTorch does not restore it
         torch.set_default_dtype(dtype)
         torch.set_warn_always(always)
 

@@ -199,8 +199,7 @@ def test_accumulation_with_create_graph_makes_a_new_object(torch, log):
     x = leaf(torch)
     (x * x).sum().backward()
     first = x.grad
-    text = "Using backward() with create_graph=True will create a reference cycle"
-    log.warning(lambda: (x * x * x).sum().backward(create_graph=True), text)
+    log.warning(lambda: (x * x * x).sum().backward(create_graph=True), "create_graph=True", "cycle")
     log(first is x.grad, first, x.grad, x.grad.requires_grad)
     x.grad = None
 
@@ -452,7 +451,7 @@ def test_inputs_may_not_be_empty(torch, log):
 
 def test_backward_warns_about_the_cycle(torch, log):
     x = leaf(torch)
-    log.warning(lambda: (x * x).sum().backward(create_graph=True), "create_graph=True")
+    log.warning(lambda: (x * x).sum().backward(create_graph=True), "create_graph=True", "cycle")
     log(x.grad, x.grad.requires_grad)
     g = x.grad
     x.grad = None
@@ -953,9 +952,9 @@ def test_hook_that_returns_nonsense(torch, log):
         x.register_hook(hook)
         x.sum().backward()
 
-    log.error(lambda: attempt(lambda g: torch.ones(3)), "has changed the size of value")
-    log.error(lambda: attempt(lambda g: g.to(torch.float32)), "has changed the type of value")
-    log.error(lambda: attempt(lambda g: 3.0), "but hook returned 'float'")
+    log.error(lambda: attempt(lambda g: torch.ones(3)))
+    log.error(lambda: attempt(lambda g: g.to(torch.float32)))
+    log.error(lambda: attempt(lambda g: 3.0))
 
 
 def test_hook_exception_comes_through(torch, log):
@@ -1097,7 +1096,7 @@ def test_post_accumulate_needs_a_leaf(torch, log):
     log.error(
         lambda: (x * 2.0).register_post_accumulate_grad_hook(print), "post accumulate grad hooks", "leaf"
     )
-    log.error(lambda: torch.ones(2).register_post_accumulate_grad_hook(print), "doesn't require gradient")
+    log.error(lambda: torch.ones(2).register_post_accumulate_grad_hook(print))
 
 
 def test_post_accumulate_may_not_return_a_value(torch, log):
@@ -1171,15 +1170,6 @@ def test_mode_is_restored_after_an_exception(torch, log):
             log(state(torch))
 
 
-def test_one_mode_object_nested(torch, log):
-    mode = torch.no_grad()
-    with mode:
-        with mode:
-            log(state(torch))
-        log(state(torch))
-    log(state(torch))
-
-
 def test_set_grad_enabled_as_a_call(torch, log):
     torch.set_grad_enabled(False)
     try:
@@ -1249,7 +1239,7 @@ def test_decorating_a_class_warns(torch, log):
     class Model:
         pass
 
-    log.warning(lambda: torch.no_grad()(Model) is None, "Decorating classes is deprecated")
+    log.warning(lambda: torch.no_grad()(Model) is None)
 
 
 def test_decorated_generator(torch, log):
@@ -1438,21 +1428,24 @@ def test_numpy_of_what_needs_no_gradient(torch, log):
 
 
 def test_numpy_of_detach_shares_memory(torch, log):
-    if log.engine != "jax":
-        x = torch.ones(3)
-        log(np.shares_memory(np.asarray(x), np.asarray(x.detach())))
-        log(np.shares_memory(x.numpy(), np.asarray(x)))
+    x = torch.ones(3)
+    log(np.shares_memory(np.asarray(x), np.asarray(x.detach())))
+    log(np.shares_memory(x.numpy(), np.asarray(x)))
 
 
 def test_scalars_detach(torch, log):
     x = torch.tensor(2.75, requires_grad=True)
-    log(x.item(), int(x), bool(x), x.tolist(), x.detach().item())
+    log(x.item(), bool(x), x.tolist(), x.detach().item(), int(x.detach()))
     log(float(x.detach()), complex(x.detach()), bool(x > 3.0))
 
 
 def test_float_of_what_requires_grad_warns(torch, log):
     x = torch.tensor(2.75, requires_grad=True)
-    log.warning(lambda: float(x), "Converting a tensor with requires_grad=True to a scalar")
+    log.warning(lambda: float(x))
+    log.warning(lambda: complex(x))
+    log.warning(lambda: int(x))
+    log.warning(lambda: bool(x))
+    log.warning(lambda: x.item())
 
 
 def test_scalars_need_one_element(torch, log):

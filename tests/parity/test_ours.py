@@ -320,7 +320,7 @@ def test_keyboard_interrupt_changes_nothing(ad):
 def test_wrong_hook_result_changes_nothing(ad):
     leaves, _, loss = network(ad)
     handle = leaves[1].register_hook(lambda g: ad.ones(7))
-    with pytest.raises(RuntimeError, match="size"):
+    with pytest.raises(RuntimeError, match="shape|size"):
         loss.backward()
     assert [p.grad for p in leaves] == [None, None]
     handle.remove()
@@ -382,6 +382,23 @@ def test_failed_backward_inside_a_hook(ad):
     y.sum().backward()
     assert w.grad is None
     assert x.grad.tolist() == [2.0, 2.0]
+
+
+# Modes -------------------------------------------------------------------------------------------------
+
+
+def test_one_mode_object_nested(torch, log):
+    mode = torch.no_grad()
+    with mode:
+        with mode:
+            log(torch.is_grad_enabled())
+        log(torch.is_grad_enabled())
+    log.declared(
+        "a mode object may be entered again before it is left",
+        torch.is_grad_enabled,
+        torch=False,
+        ours=True,
+    )
 
 
 # Modes belong to the task -------------------------------------------------------------------------------
