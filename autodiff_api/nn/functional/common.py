@@ -1,0 +1,71 @@
+"""What the functions of `nn.functional` share: namespaces, axes, reductions, refusals."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from autodiff_api.errors import ArgumentError, ArgumentIndexError, ArgumentTypeError
+from autodiff_api.tensors import Tensor
+
+Array: TypeAlias = Any
+"""A tensor, or a raw array that has `__array_namespace__`: the functions here accept both."""
+
+
+def namespace_of(x: Array, function: str) -> Any:
+    """Return the standard namespace that `x` computes in.
+
+    Raises `ArgumentTypeError` when `x` is not an array of the standard.
+    """
+    try:
+        return x.__array_namespace__()
+    except AttributeError:
+        raise ArgumentTypeError(
+            f"{function}() needs a tensor, got {type(x).__name__}. Make one with autodiff_api.tensor(...)."
+        ) from None
+
+
+def one_axis(dim: int | None, axis: int | None, function: str) -> int:
+    """Return the one axis that was named, as PyTorch's `dim` or as the standard's `axis`."""
+    if (dim is None) == (axis is None):
+        count = "no axis" if dim is None else "both dim and axis"
+        raise ArgumentError(f"{function}() was given {count}. Name exactly one, for example axis=-1.")
+    return axis if dim is None else dim  # type: ignore[return-value]
+
+
+def constant(x: Array) -> Array:
+    """Return `x` as a constant of this level: no gradient passes through a tensor."""
+    return x.detach() if isinstance(x, Tensor) else x
+
+
+def reduced(loss: Array, reduction: str, function: str) -> Array:
+    """Apply PyTorch's `reduction`, one of "none", "mean" and "sum"."""
+    xp = namespace_of(loss, function)
+    if reduction == "mean":
+        return xp.mean(loss)
+    if reduction == "sum":
+        return xp.sum(loss)
+    check_reduction(reduction, function)
+    return loss
+
+
+def check_reduction(reduction: str, function: str) -> None:
+    """Refuse a `reduction` that PyTorch doesn't know."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ArgumentError(
+            f"{reduction!r} is not a valid value for reduction in {function}(). "
+            "Choose 'none', 'mean' or 'sum'."
+        )
+
+
+def refuse_where(bad: Array, message: str) -> None:
+    """Raise `ArgumentIndexError` if any element of `bad` is true and the elements can be seen.
+
+    A traced array has no values yet and answers `bool()` with a TypeError: callers must give such
+    elements the value nan, so that a compiled program never returns a wrong number silently.
+    """
+    try:
+        found = bool(namespace_of(bad, "any").any(bad))
+    except TypeError:
+        return
+    if found:
+        raise ArgumentIndexError(message)
