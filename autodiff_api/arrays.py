@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Self
 
+from .errors import ShapeError
+
 BINARY = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
     "mod": "remainder", "pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or",
@@ -252,7 +254,14 @@ class Array:
         """Return the elements in another shape, as a view."""
         return self._xp.reshape(self, sizes(shape), copy=copy)  # type: ignore[no-any-return]
 
-    view = reshape
+    def view(self, *shape: Any) -> Self:
+        """Return the elements in another shape; an error where that can't be a view."""
+        try:
+            return self._xp.reshape(self, sizes(shape), copy=False)  # type: ignore[no-any-return]
+        except ValueError as error:
+            raise ShapeError(
+                f"view size is not compatible with input tensor's size and stride: {error}. Use .reshape(...) instead."
+            ) from error
 
     def round(self) -> Self:
         """Round to the nearest integer, halves to even."""

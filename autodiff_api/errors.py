@@ -21,6 +21,7 @@ __all__ = [
     "DuplicateBackendError",
     "GradientError",
     "GraphError",
+    "HookError",
     "InplaceError",
     "ModuleAttributeError",
     "ModuleNameError",
@@ -29,6 +30,7 @@ __all__ = [
     "PluginVersionError",
     "PluginWarning",
     "RecomputeWarning",
+    "ShapeError",
     "StateDictError",
 ]
 
@@ -43,6 +45,14 @@ class GraphError(AutodiffError, RuntimeError):
 
 class GradientError(AutodiffError, RuntimeError):
     """A gradient is missing, has the wrong shape or dtype, or cannot be defined."""
+
+
+class ShapeError(AutodiffError, RuntimeError, ValueError):
+    """A tensor has the wrong number of elements or a shape that does not fit."""
+
+
+class HookError(AutodiffError, TypeError):
+    """A hook returned something that is no gradient."""
 
 
 class InplaceError(AutodiffError, RuntimeError):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import starmap
 from typing import Any
 
-from .errors import GradientError, GraphError
+from .errors import GradientError, HookError
 from .graph import Edge, Leaf, Walk
 from .modes import MODE, mode, no_grad, replace_mode
 
@@ -87,7 +87,7 @@ def grad(
         raise ValueError("materialize_grads=True makes zeros for unused inputs: leave allow_unused out")
     targets = _sequence(inputs)
     if not targets:
-        raise ValueError("grad requires non-empty inputs")
+        raise GradientError("inputs argument to grad() cannot be empty")
     walk = Walk(_keep(retain_graph, create_graph), create_graph, [_node_of(x, "inputs") for x in targets])
     found = _run(walk, _sequence(outputs), grad_outputs)
     results = []
@@ -136,7 +136,7 @@ def _finish(leaf: Leaf, t: Any, create: bool) -> None:
     with no_grad():
         for hook in list(leaf.hooks.after.values()):  # type: ignore[union-attr]
             if hook(tensor) is not None:
-                raise GraphError("a post-accumulate-grad hook returned a value; it must return None")
+                raise HookError("a post-accumulate-grad hook returned a value; it must return None")
 
 
 def _run(walk: Walk, roots: Sequence[Any], grad_tensors: Any) -> dict[Edge, Any]:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 from weakref import ReferenceType, WeakSet, ref
 
-from .errors import GraphError, PluginContractError, RecomputeWarning
+from .errors import GraphError, HookError, PluginContractError, RecomputeWarning
+from .modes import no_grad
 from .rules.kinds import Op, derivative
 
 tick = count(1).__next__
@@ -45,7 +47,8 @@ class Recipe:
         self.lower, self.array, self.complexes = lower, array, lower.complexes
         self.pick, self.pull, self.conjugates = compiled.pick, compiled.pull, compiled.conjugates
         self.targets, self.names, self.sources = compiled.targets, compiled.names, compiled.sources
-        self.parts = (self.targets, self.pull, lower, *self.complexes, self.conjugates)  # one load in the walk
+        holds = any(source is not None for source in self.sources)  # whether what it saves is worth freeing
+        self.parts = (self.targets, self.pull, lower, *self.complexes, self.conjugates, holds)  # for the walk
         self.narrowed: dict[tuple[int, ...], Callable[..., Any]] = {}
 
     def pull_for(self, targets: tuple[int, ...]) -> Callable[..., Any]:
@@ -167,6 +170,13 @@ class Leaf:
         return f"<{self.name()}>"
 
 
+def move_retain(old: Any, new: Any, tensor: Any) -> None:
+    """Let `retain_grad` follow a tensor to the node of its new version."""
+    hooks = old.hooks if old.__class__ is Node else None
+    if hooks is not None and new.__class__ is Node and hooks.retain is not None and hooks.retain() is tensor:
+        hooks_of(new).retain, hooks.retain = hooks.retain, None
+
+
 Edge = Node | Leaf
 eager_leaves: WeakSet[Leaf] = WeakSet()  # leaves with a post-accumulate hook: rare, so a walk asks here first
 
@@ -238,7 +248,7 @@ class Walk:
                     t = self._hooked(node, t)
                 edges = node.edges
                 recipe = node.recipe
-                targets, pull, xp, c64, c128, conjugates = recipe.parts
+                targets, pull, xp, c64, c128, conjugates, holds = recipe.parts
                 if needed is not None:
                     if node in self.wanted:  # type: ignore[operator]
                         self.found[node] = t
@@ -250,7 +260,7 @@ class Walk:
                 if saved.__class__ is not tuple:
                     restore(node)
                     saved = node.saved
-                if saved and not keep:
+                if holds and not keep:
                     node.saved = freed
                 if create:
                     saved, xp = lift(node, saved), recipe.array._xp
@@ -298,9 +308,10 @@ class Walk:
         if hooks.on:
             tensor = t if self.create else node.array._make(t)
             for hook in list(hooks.on.values()):
-                replaced = hook(tensor)
+                with nullcontext() if self.create else no_grad():
+                    replaced = hook(tensor)
                 if replaced is not None:
-                    check_cotangent(replaced, node, "a tensor hook")
+                    check_cotangent(replaced, node)
                     tensor = replaced
             t = tensor if self.create else tensor._value
         if hooks.retain is not None:
@@ -330,19 +341,8 @@ def settle(g: Any, edge: Edge, xp: Any, recipe: Recipe) -> Any:
     """
     if recipe.conjugates and (g.dtype is recipe.complexes[0] or g.dtype is recipe.complexes[1]):
         g = xp.conj(g)
-    shape = edge.shape
-    if g.shape != shape:
-        extra = len(g.shape) - len(shape)
-        if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
-            raise PluginContractError(
-                f"the rule of {recipe.op.name} made a cotangent of shape {tuple(g.shape)} for an input of shape "
-                f"{tuple(shape)}; a rule must return the input's shape or one that it broadcasts to"
-            )
-        if extra:
-            g = xp.sum(g, axis=tuple(range(extra)))
-        ones = tuple(i for i, (n, m) in enumerate(zip(shape, g.shape, strict=True)) if n == 1 and m != 1)
-        if ones:
-            g = xp.sum(g, axis=ones, keepdims=True)
+    if g.shape != edge.shape:
+        g = unbroadcast(g, edge.shape, xp, recipe)
     if g.dtype != edge.dtype:
         if xp.isdtype(g.dtype, "complex floating") and not xp.isdtype(edge.dtype, "complex floating"):
             g = xp.real(g)
@@ -350,16 +350,33 @@ def settle(g: Any, edge: Edge, xp: Any, recipe: Recipe) -> Any:
     return g
 
 
-def check_cotangent(g: Any, node: Edge, source: str) -> None:
-    """Refuse a cotangent from outside that does not have its node's class, shape and dtype."""
+def unbroadcast(g: Any, shape: tuple[int, ...], xp: Any, recipe: Recipe) -> Any:
+    """Sum a cotangent over the axes that broadcasting added or stretched."""
+    extra = len(g.shape) - len(shape)
+    if extra < 0:  # an assigned value may have leading ones: x[0] = [[1, 2]]
+        g = xp.reshape(g, (1,) * -extra + tuple(g.shape))
+    if any(n not in (1, m) for n, m in zip(reversed(shape), reversed(g.shape))):  # noqa: B905 (lengths differ)
+        raise PluginContractError(
+            f"the rule of {recipe.op.name} made a cotangent of shape {tuple(g.shape)} for an input of shape "
+            f"{tuple(shape)}; a rule must return the input's shape or one that it broadcasts to"
+        )
+    if extra > 0:
+        g = xp.sum(g, axis=tuple(range(extra)))
+    stretched = tuple(i for i, (n, m) in enumerate(zip(shape, g.shape, strict=True)) if n == 1 and m != 1)
+    return xp.sum(g, axis=stretched, keepdims=True) if stretched else g
+
+
+def check_cotangent(g: Any, node: Edge) -> None:
+    """Refuse what a tensor hook returned if it does not have the gradient's class, shape and dtype."""
     if not isinstance(g, node.array):
-        raise GraphError(
-            f"{source} of {node.name()} returned {type(g).__name__}; return a tensor of the same backend, or None"
+        raise HookError(
+            f"a tensor hook on {node.name()}: expected a tensor of the same backend, or None, but hook returned "
+            f"{type(g).__name__!r}"
         )
     if tuple(g.shape) != tuple(node.shape) or g.dtype != node.dtype:
         raise GraphError(
-            f"{source} of {node.name()} returned shape {tuple(g.shape)}, dtype {g.dtype}, where the gradient has "
-            f"shape {tuple(node.shape)}, dtype {node.dtype}; return one like the gradient that it received"
+            f"a tensor hook on {node.name()} returned shape {tuple(g.shape)}, dtype {g.dtype}, where the gradient "
+            f"has shape {tuple(node.shape)}, dtype {node.dtype}; return one like the gradient that it received"
         )
 
 
@@ -408,13 +425,7 @@ def restore(root: Node) -> None:
     """Recompute what a walk has freed, from the leaves and constants on the edges (a freed graph is a
     checkpointed graph), for `root` and everything that it came from.
     """
-    if root.saved.done:
-        warnings.warn(
-            "Trying to backward through the graph a second time: its saved values had been freed and were "
-            "recomputed. Specify retain_graph=True in the first call if you need to go backward again.",
-            RecomputeWarning,
-            stacklevel=_user_level(),
-        )
+    warn = root.saved.done  # not when a failed walk freed it: that is no mistake of the user's
     nodes = sorted((n for n in reachable([root]) if n.__class__ is Node), key=lambda n: n.seq)
     values: dict[Node, Any] = {}
     for node in nodes:
@@ -423,6 +434,13 @@ def restore(root: Node) -> None:
         out = values[node] = recipe.invoke(recipe.kernel, inputs, node.params)
         if node.saved.__class__ is not tuple:
             node.saved = recipe.pick(*inputs, out, node.params)
+    if warn:
+        warnings.warn(
+            "Trying to backward through the graph a second time: its saved values had been freed and were "
+            "recomputed. Specify retain_graph=True in the first call if you need to go backward again.",
+            RecomputeWarning,
+            stacklevel=_user_level(),
+        )
 
 
 def _value_of(edge: Any, user: Node, values: dict[Node, Any]) -> Any:

@@ -12,7 +12,7 @@ from . import gradients
 from .arrays import BINARY, COMPARE, UNARY, Array
 from .backends import extra_ops, get_backend
 from .display import describe
-from .errors import DetachWarning, GradientError, GraphError
+from .errors import BackendMismatchError, DetachWarning, GradientError, GraphError, ShapeError
 from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of
 from .modes import mode, no_grad
 from .namespaces import Bound, Lower, Namespace, mismatch
@@ -20,7 +20,7 @@ from .record import Recorder, binary, comparison, constant, defer, refuse, unary
 from .rules import OPS, Op
 from .rules.kinds import binder_of
 from .views import (
-    DETACHED, Derivation, ViewMixin, is_basic, make_view, plain_key, rebind, refuse_leaf, write,
+    DETACHED, Derivation, ViewMixin, check_writable, is_basic, make_view, plain_key, rebind, viewable, write,
 )  # fmt: skip
 
 new = object.__new__
@@ -124,17 +124,20 @@ class Tensor(Array):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        if isinstance(self._node, Node):
+            raise _not_a_leaf()
         self.requires_grad_(wanted)
+
+    @requires_grad.deleter
+    def requires_grad(self) -> None:
+        raise GraphError("requires_grad must be a bool; it can't be deleted")
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Start or stop recording what is computed from this leaf, and return it."""
         if bool(requires_grad) == (self._node is not None):
             return self
         if isinstance(self._node, Node):
-            raise GraphError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
-                "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
-            )
+            raise _not_a_leaf()
         if requires_grad and not self._is_float():
             raise GradientError(
                 f"Only Tensors of floating point and complex dtype can require gradients, got {self.dtype}; "
@@ -222,6 +225,8 @@ class Tensor(Array):
 
     def detach_(self) -> Self:
         """Forget this tensor's history, and return it: it becomes a leaf that doesn't require grad."""
+        if isinstance(self, ViewMixin) and not self._how.detached:
+            raise GraphError("Can't detach views in-place. Use detach() instead.")
         self._node = None
         return self
 
@@ -267,7 +272,7 @@ class Tensor(Array):
         if isinstance(self, ViewMixin):
             write(self, value)
             return self
-        refuse_leaf(self)
+        check_writable(self)
         rebind(self, value._value, value._node if mode().recording else self._node)
         return self
 
@@ -275,9 +280,9 @@ class Tensor(Array):
         if result is NotImplemented:
             return NotImplemented  # type: ignore[no-any-return]
         if result.shape != self.shape:
-            raise GraphError(
-                f"{name}: the result has shape {tuple(result.shape)} and can't go into a tensor of shape "
-                f"{tuple(self.shape)}; in-place operations don't broadcast the tensor that they change"
+            raise ShapeError(
+                f"{name}: output with shape {list(self.shape)} doesn't match the broadcast shape "
+                f"{list(result.shape)}; an in-place operation can't grow the tensor that it changes"
             )
         if result.dtype != self.dtype:
             if not self._xp.can_cast(self.dtype, result.dtype) or _kind(result) > _kind(self):
@@ -288,10 +293,20 @@ class Tensor(Array):
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(value, ViewMixin) and value._parent is self and getattr(value._how, "statics", (None,))[0] is key:
             return  # the end of `x[key] += y`: the view has written through already
-        refuse_leaf(self._root if isinstance(self, ViewMixin) and self._own_node is None else self)
+        if isinstance(self._node, Leaf):
+            check_writable(self[...])  # PyTorch speaks of a view of the leaf here
         if isinstance(value, list | tuple):
             value = self._xp.asarray(value, dtype=self.dtype)
-        self._assign(self._xp.setitem(self, key, value))
+        try:
+            result = self._xp.setitem(self, key, value)
+        except (ValueError, TypeError) as error:
+            if isinstance(error, BackendMismatchError):
+                raise
+            shape = getattr(value, "shape", ())
+            raise ShapeError(
+                f"can't assign a value of shape {tuple(shape)} to that part of a tensor of shape {tuple(self.shape)}: {error}"
+            ) from error
+        self._assign(result)
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Self:
         """Add in place."""
@@ -311,18 +326,24 @@ class Tensor(Array):
 
     def zero_(self) -> Self:
         """Set every element to zero."""
-        return self._assign(self._xp.zeros_like(self))
+        return self.fill_(0)
 
     def fill_(self, value: Any) -> Self:
         """Set every element to a scalar, or to a 0-d tensor."""
-        return self._assign(self._xp.full_like(self, value))
+        if self._node is None and not getattr(value, "requires_grad", False):
+            return self._assign(self._xp.full_like(self, value))
+        return self._assign(self._xp.setitem(self, ..., value))
 
     def copy_(self, source: Any) -> Self:
         """Copy the elements of `source`, broadcast and cast to this tensor; gradients flow to the source."""
         xp = self._xp
         source = source if isinstance(source, xp.array_class) else xp.asarray(source)
-        source = xp.astype(source, self.dtype) if source.dtype != self.dtype else source
-        return self._assign(xp.clone(xp.broadcast_to(source, self.shape)))
+        if xp.broadcast_shapes(source.shape, self.shape) != tuple(self.shape):
+            raise ShapeError(
+                f"copy_: output with shape {list(self.shape)} doesn't match the broadcast shape "
+                f"{list(xp.broadcast_shapes(source.shape, self.shape))}; the source must broadcast to the target"
+            )
+        return self._assign(xp.setitem(self, ..., source))
 
     def clamp_(self, min: Any = None, max: Any = None) -> Self:
         """Limit the values to an interval, in place."""
@@ -333,7 +354,7 @@ class Tensor(Array):
     def item(self) -> Any:
         """Return the only element as a Python number."""
         if self.size != 1:
-            raise GraphError(f"a Tensor with {self.size} elements cannot be converted to Scalar; item() takes one element")
+            raise ShapeError(f"a Tensor with {self.size} elements cannot be converted to Scalar; item() takes one element")
         return self._xp._backend.to_numpy(self._value).item()
 
     def tolist(self) -> Any:
@@ -371,6 +392,8 @@ class Tensor(Array):
         return self._xp._lower.asarray(self._value).__dlpack_device__()
 
     def __bool__(self) -> bool:
+        if self.size > 1:
+            raise ShapeError("Boolean value of Tensor with more than one value is ambiguous; use any() or all()")
         return bool(self._value)
 
     def __index__(self) -> int:
@@ -384,13 +407,19 @@ class Tensor(Array):
                 DetachWarning,
                 stacklevel=3,
             )
-        return kind(self._value)
+        return kind(self._only())
+
+    def _only(self) -> Any:
+        """Return the value of a tensor of one element, with no axes."""
+        if self.size != 1:
+            raise ShapeError(f"only one element tensors can be converted to Python scalars, not shape {tuple(self.shape)}")
+        return self._xp._lower.reshape(self._value, ())
 
     def __float__(self) -> float:
         return self._number(float)  # type: ignore[no-any-return]
 
     def __int__(self) -> int:
-        return self._number(int)  # type: ignore[no-any-return]
+        return int(self._only())  # an integer has no gradient to lose
 
     def __complex__(self) -> complex:
         return self._number(complex)  # type: ignore[no-any-return]
@@ -445,7 +474,7 @@ class Tensor(Array):
         """Return the tensor as int32."""
         return self.to(dtype=self._xp.int32)
 
-    # --- copying and pickling: leaves only, the graph stays ---
+    # --- copying and pickling: the graph stays behind ---
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         if not self.is_leaf:
@@ -468,8 +497,6 @@ class Tensor(Array):
         return kind._create(value, requires_grad)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if not self.is_leaf:
-            raise GraphError("can't pickle a tensor with history: the graph is never serialised; detach() it first")
         kind = _public_class(type(self))
         host = self._xp._backend.to_numpy(self._value)
         return _rebuild, (kind, self._xp._backend.name, host, self.requires_grad)
@@ -505,17 +532,28 @@ def _in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def _viewing(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     """Bind an op whose result looks through to its argument."""
-    view_class = cls._view_class
+    view_class, name = cls._view_class, recorder.bound.op.name
 
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         values, nodes, statics = recorder.arguments((x, *args), kwargs)
         recording = mode().recording
         out, node = recorder.record(values, nodes, statics, recording)
-        if not isinstance(x, cls) or kwargs.get("copy"):
+        if not isinstance(x, cls) or name == "reshape" and not _stays_view(x, statics):
             return cls._make(out, node)
         return make_view(view_class, x, Derivation(recorder, statics, recording), out, node)
 
     return call
+
+
+def _stays_view(x: Any, statics: tuple[Any, ...]) -> bool:
+    """Tell whether `reshape(x, shape, copy=copy)` is a view of x, and not a copy."""
+    shape, copy = statics
+    if copy:
+        return False
+    same = not isinstance(x, ViewMixin) or viewable(x, shape)
+    if copy is False and not same:
+        raise ValueError(f"reshape to {shape}: the elements of this view don't lie so that it can be done without a copy")
+    return same
 
 
 def _getitem(recorder: Recorder, cls: Any) -> Callable[..., Any]:
@@ -579,6 +617,13 @@ def _is_concrete_integer(value: Any) -> bool:
 
 def _holds(obj: Any, cls: Any) -> bool:
     return any(isinstance(p, cls) or isinstance(p, list | tuple) and _holds(p, cls) for p in obj)
+
+
+def _not_a_leaf() -> GraphError:
+    return GraphError(
+        "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+        "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+    )
 
 
 def _is_dtype(xp: Any, target: Any) -> bool:

@@ -8,15 +8,17 @@ value there, and then derives itself again; and when the view is written to, it 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
+
 from .errors import InplaceError
-from .graph import Edge, Leaf
+from .graph import Edge, Leaf, move_retain
 from .modes import mode, no_grad
 from .record import Recorder
+from .rules import OPS
 from .rules.kinds import derivative
-
-OVERLAPPING = {"broadcast_to"}
 
 
 class ViewMixin:
@@ -56,11 +58,12 @@ class Derivation:
     """How a view comes from its base, and how a new value of the view becomes one of the base."""
 
     __slots__ = ("recorder", "recording", "statics")
+    detached = False
 
     def __init__(self, recorder: Recorder, statics: tuple[Any, ...], recording: bool) -> None:
         self.recorder, self.statics, self.recording = recorder, statics, recording
 
-    def derive(self, parent: Any) -> tuple[Any, Edge | None]:
+    def derive(self, parent: Any, node: Edge | None) -> tuple[Any, Edge | None]:
         """Return the view's value and node, from its base as it is now."""
         return self.recorder.record([parent._value], [parent._node], self.statics, self.recording)
 
@@ -68,30 +71,59 @@ class Derivation:
         """Return what the base becomes when the view becomes `new`: where(Lᵀ1, Lᵀnew, base)."""
         bound = self.recorder.bound
         xp, op = bound.xp, bound.op
-        if op.name == "getitem":
-            return xp.setitem(parent, self.statics[0], new)
-        if op.name in OVERLAPPING:
+        if not self.recording and mode().recording and (parent.requires_grad or new.requires_grad):
             raise InplaceError(
-                "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-                "location. Please clone() the tensor before performing the operation."
+                "A view was created in no_grad mode and is being modified inplace with grad mode enabled: its base "
+                "could not tell where the gradient goes. Make the view, or the change, in the other mode."
             )
+        special = WRITES.get(op.name)
+        if special is not None:
+            return special(parent, new, self.statics, xp)
         rule = derivative(op, (True,))
-        saved = rule.pick(parent, None, self.statics)
-        moved = rule.pull(new, saved, xp)[0]
-        if op.name != "linalg.diagonal":
-            return moved
-        covered = rule.pull(xp.ones_like(new), saved, xp)[0]
-        return xp.where(covered != 0, moved, parent)
+        return rule.pull(new, rule.pick(parent, None, self.statics), xp)[0]
+
+
+def _write_broadcast(parent: Any, new: Any, statics: tuple[Any, ...], xp: Any) -> Any:
+    raise InplaceError(
+        "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+        "location. Please clone() the tensor before performing the operation."
+    )
+
+
+def _write_diagonal(parent: Any, new: Any, statics: tuple[Any, ...], xp: Any) -> Any:
+    embed = OPS["linalg.diagonal"].rule.formulas["x"]  # type: ignore[union-attr]
+    moved, covered = (embed(t, parent.shape, *statics, xp) for t in (new, xp.ones_like(new)))
+    return xp.where(covered != 0, moved, parent)
+
+
+def _write_real(parent: Any, new: Any, statics: tuple[Any, ...], xp: Any) -> Any:
+    return new + xp.imag(parent) * 1j if parent._is_complex() else new
+
+
+# A view op moves every element of its base, and its transpose moves them back; these select, or combine.
+WRITES: dict[str, Callable[[Any, Any, tuple[Any, ...], Any], Any]] = {
+    "broadcast_to": _write_broadcast,
+    "getitem": lambda parent, new, statics, xp: xp.setitem(parent, statics[0], new),
+    "imag": lambda parent, new, statics, xp: xp.real(parent) + new * 1j,
+    "linalg.diagonal": _write_diagonal,
+    "real": _write_real,
+}
 
 
 class Detachment:
-    """How `detach()` comes from its base: the same value without history, and writes that leave none."""
+    """How `detach()` comes from its base: the same value with a history of its own, at first none."""
 
     __slots__ = ()
+    detached = True
+    statics: tuple[Any, ...] = (None,)
 
-    def derive(self, parent: Any) -> tuple[Any, Edge | None]:
-        """Return the base's value, with no node."""
-        return parent._value, None
+    def derive(self, parent: Any, node: Edge | None) -> tuple[Any, Edge | None]:
+        """Return the base's value, and the node that the detached tensor had."""
+        return parent._value, node
+
+    def write(self, parent: Any, new: Any) -> Any:
+        """Return the new value of the base: it leaves no trace in the base's history."""
+        return new.detach()
 
 
 DETACHED = Detachment()
@@ -117,44 +149,64 @@ def refresh(view: Any) -> None:
         stale.append(base)
         base = base._parent
     for view in reversed(stale):
-        value, node = view._how.derive(view._parent)
-        if isinstance(view._own_node, Leaf):  # x.detach().requires_grad_(): still the same leaf
-            view._own_node.rebind(value)
-            node = view._own_node
+        old = view._own_node
+        value, node = view._how.derive(view._parent, old)
+        if isinstance(old, Leaf):  # x[1:].requires_grad_(): still the same leaf
+            old.rebind(value)
+            node = old
+        move_retain(old, node, view)
         view._own_value, view._own_node, view._seen = value, node, now
 
 
 def write(view: Any, new: Any) -> None:
-    """Give a view a new value by giving its root one; recorded, unless a detach() lies between."""
-    leaf = view._own_node if isinstance(view._own_node, Leaf) else None
-    tracked = True
-    while isinstance(view, ViewMixin):
-        parent = view._parent
-        if isinstance(view._how, Detachment):
-            tracked = False
-            new = new.detach()
-        elif tracked and mode().recording:
-            new = view._how.write(parent, new)  # type: ignore[union-attr]
-        else:
-            with no_grad():
-                new = view._how.write(parent, new)  # type: ignore[union-attr]
-        view = parent
-    if tracked and leaf is None:
-        refuse_leaf(view, "a view of a leaf Variable")
-    rebind(view, new._value, new._node if tracked and mode().recording else view._node)
+    """Give a view a new value by giving its root one.
+
+    A history belongs to the nearest detached view, or to the root: from there on nothing is recorded.
+    """
+    check_writable(view)
+    recording = mode().recording
+    owner, values = history_owner(view), []
+    base = view
+    while isinstance(base, ViewMixin):
+        if base is owner:
+            values.append((base, new._node))
+        with nullcontext() if not values else no_grad():
+            new = base._how.write(base._parent, new)
+        base = base._parent
+    rebind(base, new._value, new._node if recording and base is owner else base._node)
+    for owner, node in values:
+        owner._own_node = node if recording and not isinstance(owner._own_node, Leaf) else owner._own_node
 
 
-def refuse_leaf(tensor: Any, what: str = "a leaf Variable") -> None:
-    """Raise if `tensor` is a leaf that requires grad and operations are being recorded."""
-    if isinstance(tensor._node, Leaf) and mode().recording:
-        raise InplaceError(
-            f"{what} that requires grad is being used in an in-place operation. Use no_grad() to update it, "
-            "or clone() it first."
-        )
+def history_owner(tensor: Any) -> Any:
+    """Return the tensor whose history a view's is derived from: the nearest detached view, or the root."""
+    while isinstance(tensor, ViewMixin) and not tensor._how.detached:
+        tensor = tensor._parent
+    return tensor
+
+
+def check_writable(tensor: Any) -> None:
+    """Raise if an in-place change would be recorded on a leaf that requires grad, or on a view of one."""
+    if not mode().recording:
+        return
+    owner = tensor
+    while True:
+        if isinstance(owner._node, Leaf):
+            what = "a leaf Variable" if owner is tensor else "a view of a leaf Variable"
+            raise InplaceError(
+                f"{what} that requires grad is being used in an in-place operation. Use no_grad() to update it, "
+                "or clone() it first."
+            )
+        if not isinstance(owner, ViewMixin) or owner._how.detached:
+            return
+        owner = owner._parent
 
 
 def rebind(tensor: Any, value: Any, node: Edge | None) -> None:
     """Give a tensor that is no view a new value and node."""
+    if value is tensor._value:  # an engine may return its argument; views notice a change by another object
+        value = tensor._xp._lower.clone(value)
+    move_retain(tensor._node, node, tensor)
     tensor._value = value
     tensor._node = node
     if node.__class__ is Leaf:
@@ -183,3 +235,38 @@ def plain_key(key: Any, value_of: Callable[[Any], Any]) -> Any:
 
 def _plain_slice(key: slice) -> bool:
     return all(v is None or v.__class__ is int for v in (key.start, key.stop, key.step))
+
+
+def viewable(base: Any, shape: tuple[int, ...]) -> bool:
+    """Tell whether a reshape of `base` could look at the same memory: PyTorch and NumPy copy otherwise.
+
+    Decided on strides that a contiguous root would have, whatever the backend: the chain of views is replayed on
+    an uninitialised NumPy array of bytes.
+    """
+    chain = []
+    while isinstance(base, ViewMixin):
+        chain.append(base._how)
+        base = base._parent
+    if not any(how.detached is False for how in chain):
+        return True
+    shadow = np.empty(base.shape, dtype=np.int8)
+    for how in reversed(chain):
+        if not how.detached:
+            shadow = _on_shadow(how, shadow)
+    try:
+        shadow.reshape(shape, copy=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _on_shadow(how: Any, shadow: Any) -> Any:
+    bound = how.recorder.bound
+    name, statics = bound.op.name, how.statics
+    if name == "getitem":
+        return shadow[statics[0]]
+    if name in ("real", "imag"):
+        return shadow
+    if name == "linalg.diagonal":
+        return np.diagonal(shadow, statics[0], -2, -1)
+    return bound.invoke(getattr(np, name), (shadow,), statics)

@@ -171,3 +171,4 @@ UNARY = {"bitwise_invert", "isfinite", "isinf", "isnan", "logical_not", "signbit
 SIGNATURES = {name: "x, /" if name in UNARY else "x1, x2, /" for name in {*RULES, *CONSTANT}} | {
     "clip": "x, /, min=None, max=None"
 }
+VIEWS = {"imag", "real"}
