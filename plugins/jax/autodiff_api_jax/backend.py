@@ -2,7 +2,8 @@
 
 What a JAX user knows stays true. In particular, without ``jax_enable_x64`` there is no float64: who asks for
 it by name, ``zeros(3, dtype=xp.float64)`` or ``astype(x, xp.float64)``, gets float32 and JAX's warning, which
-names the switch; data that merely are float64, such as a NumPy array, become float32 as in ``jnp.asarray``.
+names the switch (functions that JAX compiles warn when they are compiled); data that merely are float64, such
+as a NumPy array, become float32 as in ``jnp.asarray``.
 """
 
 from __future__ import annotations
@@ -32,8 +33,7 @@ def getitem(x: Any, key: Any) -> Any:
     Traceback (most recent call last):
     IndexError: index 3 is out of bounds for axis 0 with size 3
     """
-    _check_integers(x.shape, key)
-    return x[key]
+    return x[_checked(x.shape, key)]
 
 
 def scatter_add(x: Any, key: Any, values: Any) -> Any:
@@ -46,8 +46,7 @@ def scatter_add(x: Any, key: Any, values: Any) -> Any:
     mask = _as_mask(x, key, values)
     if mask is not None:
         return jnp.where(mask, x + values, x)
-    _check_integers(x.shape, key)
-    return x.at[key].add(values)
+    return x.at[_checked(x.shape, key)].add(values)
 
 
 def setitem(x: Any, key: Any, value: Any) -> Any:
@@ -60,8 +59,7 @@ def setitem(x: Any, key: Any, value: Any) -> Any:
     mask = _as_mask(x, key, value)
     if mask is not None:
         return jnp.where(mask, value, x)
-    _check_integers(x.shape, key)
-    return x.at[key].set(value)
+    return x.at[_checked(x.shape, key)].set(value)
 
 
 def _as_mask(x: Any, key: Any, value: Any) -> Any:
@@ -70,11 +68,10 @@ def _as_mask(x: Any, key: Any, value: Any) -> Any:
     Then a ``where`` does it, which is all that can be done under ``jax.jit``: the number of True entries,
     and so the shape of ``x[mask]``, is not known there.
     """
-    if isinstance(key, tuple) and len(key) == 1:
-        (key,) = key
-    if not isinstance(key, (bool, np.bool_, np.ndarray, jax.Array)):
+    parts = _parts(key)
+    if len(parts) != 1 or not isinstance(parts[0], (bool, np.bool_, np.ndarray, jax.Array)):
         return None
-    mask = jnp.asarray(key)
+    mask = jnp.asarray(parts[0])
     if mask.dtype != jnp.bool:
         return None
     rest = x.shape[mask.ndim :]
@@ -83,9 +80,9 @@ def _as_mask(x: Any, key: Any, value: Any) -> Any:
     return mask.reshape(mask.shape + (1,) * len(rest))
 
 
-def _check_integers(shape: tuple[int, ...], key: Any) -> None:
-    """Raise IndexError for a Python or NumPy integer in `key` that is out of bounds."""
-    parts = key if isinstance(key, tuple) else (key,)
+def _checked(shape: tuple[int, ...], key: Any) -> tuple[Any, ...]:
+    """Return `key` as JAX takes it; raise IndexError for a Python or NumPy integer that is out of bounds."""
+    parts = tuple(bool(part) if isinstance(part, np.bool_) else part for part in _parts(key))
     axis, axes = 0, [_axes(part) for part in parts]
     for part, used in zip(parts, axes, strict=True):
         if part is Ellipsis:
@@ -94,11 +91,16 @@ def _check_integers(shape: tuple[int, ...], key: Any) -> None:
         if is_integer and axis < len(shape) and not -shape[axis] <= part < shape[axis]:
             raise IndexError(f"index {part} is out of bounds for axis {axis} with size {shape[axis]}")
         axis += used
+    return parts
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
 
 
 def _axes(part: Any) -> int:
     """Count the axes that one part of a key uses up."""
-    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
+    if part is None or part is Ellipsis or isinstance(part, bool):
         return 0
     return part.ndim if getattr(part, "dtype", None) == jnp.bool else 1
 

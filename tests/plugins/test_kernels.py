@@ -1,0 +1,143 @@
+"""The kernels of the first-party plugins agree with NumPy's own indexing, key by key."""
+
+import numpy as np
+import pytest
+
+from autodiff_api.backends import get_backend
+
+MASK = np.asarray([True, False, True, True])
+KEYS = {
+    "integer": 1,
+    "negative": -1,
+    "integers": (1, 2),
+    "slice": slice(1, 3),
+    "negative step": (slice(None, None, -2), 1),
+    "new axis": (None, slice(None), 0),
+    "ellipsis": (..., 1),
+    "all": ...,
+    "empty tuple": (),
+    "array": np.asarray([0, 2, 0, 0]),
+    "negative array": np.asarray([-1, 3, 1, -4]),
+    "array of two axes": np.asarray([[0, 1], [1, 1]]),
+    "arrays": (np.asarray([0, 0, 3]), np.asarray([1, 1, 2])),
+    "array and slice": (slice(1, 3), np.asarray([1, 1, 0])),
+    "array and integer": (np.asarray([1, 1, 0]), 2),
+    "mask of rows": MASK,
+    "mask in a tuple": (MASK,),
+    "full mask": np.arange(12).reshape(4, 3) % 5 == 0,
+    "mask and integer": (MASK, 1),
+    "mask and array": (MASK, np.asarray([0, 0, 1])),
+    "no row": np.zeros(4, dtype=bool),
+    "true": np.True_,
+    "empty array": np.asarray([], dtype=np.int64),
+}
+
+
+@pytest.fixture(params=["numpy", "jax"])
+def backend(request):
+    pytest.importorskip(request.param)
+    return get_backend(request.param)
+
+
+@pytest.fixture(params=["one value", "a value each"])
+def case(request, backend):
+    """Give a function that makes, for a key, the array and the values to put there, as NumPy and as raw."""
+
+    def make(key):
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((4, 3)).astype(np.float32)
+        shape = x[key].shape if request.param == "a value each" else ()
+        values = np.asarray(rng.standard_normal(shape), dtype=x.dtype)
+        raw = backend.namespace.asarray
+        parts = key if isinstance(key, tuple) else (key,)
+        parts = tuple(raw(part) if isinstance(part, np.ndarray) else part for part in parts)
+        return x, values, raw(x), raw(values), parts if isinstance(key, tuple) else parts[0]
+
+    return make
+
+
+def same(backend, found, expected):
+    assert isinstance(found, backend.array_types)
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(backend.to_numpy(found), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_getitem(backend, case, name):
+    x, _, raw, _, key = case(KEYS[name])
+    same(backend, backend.kernels["getitem"](raw, key), x[KEYS[name]])
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_setitem(backend, case, name):
+    x, values, raw, raw_values, key = case(KEYS[name])
+    if "array" in name:
+        values = np.zeros_like(values)  # which of several values stays at one place is nobody's promise
+        raw_values = backend.namespace.asarray(values)
+    found = backend.kernels["setitem"](raw, key, raw_values)
+    np.testing.assert_array_equal(backend.to_numpy(raw), x)
+    x = x.copy()
+    x[KEYS[name]] = values
+    same(backend, found, x)
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_scatter_add(backend, case, name):
+    x, values, raw, raw_values, key = case(KEYS[name])
+    found = backend.kernels["scatter_add"](raw, key, raw_values)
+    np.testing.assert_array_equal(backend.to_numpy(raw), x)
+    expected = x.copy()
+    np.add.at(expected, KEYS[name], values)
+    same(backend, found, expected)
+
+
+@pytest.mark.parametrize("kernel", ["setitem", "scatter_add"])
+@pytest.mark.parametrize("value", [2.0, np.float64(2.0), np.arange(3.0)], ids=["float", "0-d", "1-d"])
+def test_the_dtype_stays(backend, kernel, value):
+    x = backend.namespace.zeros((4, 3), dtype=backend.namespace.float32)
+    for key in (0, slice(1, 3), MASK, np.asarray([0, 0, 1])):
+        assert backend.kernels[kernel](x, key, value).dtype == np.float32
+
+
+@pytest.mark.parametrize("kernel", ["setitem", "scatter_add"])
+def test_no_axes(backend, kernel):
+    x = backend.namespace.asarray(1.0, dtype=backend.namespace.float32)
+    for key in ((), ..., np.True_):
+        found = backend.kernels[kernel](x, key, 2.0)
+        same(backend, found, np.asarray({"setitem": 2.0, "scatter_add": 3.0}[kernel], dtype=np.float32))
+
+
+OUTSIDE = [4, -5, (0, 3), (..., 3), (None, 0, -4), (MASK, 3), (slice(None), np.int64(3))]
+
+
+@pytest.mark.parametrize("key", OUTSIDE, ids=str)
+@pytest.mark.parametrize("kernel", ["getitem", "setitem", "scatter_add"])
+def test_integers_out_of_bounds(backend, kernel, key):
+    x = backend.namespace.zeros((4, 3))
+    with pytest.raises(IndexError, match=r"out of bounds|too many"):
+        backend.kernels[kernel](x, key, *[1.0] * (kernel != "getitem"))
+
+
+@pytest.mark.parametrize("kernel", ["setitem", "scatter_add"])
+def test_shapes_that_do_not_fit(backend, kernel):
+    x = backend.namespace.zeros((3, 1))
+    for key in (np.asarray([True, False, True]), slice(None)):
+        with pytest.raises((ValueError, TypeError)):
+            backend.kernels[kernel](x, key, backend.namespace.zeros(4))
+
+
+def test_devices_and_places(backend):
+    x = backend.namespace.zeros(3)
+    devices = backend.devices()
+    assert devices
+    for device in (*devices, *map(str, devices), "cpu"):
+        assert isinstance(backend.place(x, device), backend.array_types)
+        assert isinstance(backend.kernels["to_device"](x, device, stream=None), backend.array_types)
+    with pytest.raises(ValueError, match=r"no device 'warp:9'.*(cpu|gpu|cuda|tpu)"):
+        backend.place(x, "warp:9")
+
+
+def test_to_numpy_does_not_copy_on_the_cpu(backend):
+    x = backend.place(backend.namespace.zeros(1000), "cpu")
+    assert type(backend.to_numpy(x)) is np.ndarray
+    assert np.shares_memory(backend.to_numpy(x), backend.to_numpy(x))
