@@ -18,6 +18,7 @@ from typing import Any
 
 from . import autograd
 from .backends import default_backend, get_backend, set_default_backend, use_backend
+from .binding import namespace
 from .dispatch import CREATION, creator, dispatcher
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
@@ -29,7 +30,7 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
-from .tensors import Tensor, namespace
+from .tensors import Tensor
 
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"

@@ -41,7 +41,13 @@ class Array:
     """Operators and methods over `self._xp`; the array types derive from it."""
 
     __slots__ = ()
-    _xp: Any
+    _xp: Any  # the namespace; an attribute of each bound class
+    _value: Any
+    _node: Any
+    _public: Any  # the class that users name, from which the bound class was made
+    _rebuild: Any  # what unpickling calls
+    _create: Any  # makes an array of this class
+    _grad_or_none: Any
     __array_priority__ = 1000  # numpy.ndarray defers to our reflected operators
     __array_ufunc__ = None  # and its ufuncs refuse us, instead of making object arrays
 
@@ -58,6 +64,21 @@ class Array:
         raise NotImplementedError
 
     @property
+    def device(self) -> Any:
+        """Where the data lives; None while a compiler traces."""
+        return getattr(self._value, "device", None)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this array are recorded."""
+        return False
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this array was not computed by a recorded operation."""
+        return True
+
+    @property
     def ndim(self) -> int:
         """The number of axes."""
         return len(self.shape)
@@ -71,28 +92,28 @@ class Array:
         return n
 
     @property
-    def T(self) -> Self:  # noqa: N802
+    def T(self) -> Self:
         """The transpose of a matrix."""
         if self.ndim != 2:
             raise ValueError(f"T is for matrices, not shape {self.shape}; use mT, or permute_dims with axes")
-        return self._xp.matrix_transpose(self)  # type: ignore[no-any-return]
+        return self._xp.matrix_transpose(self)
 
     @property
-    def mT(self) -> Self:  # noqa: N802
+    def mT(self) -> Self:
         """The transpose of the last two axes."""
-        return self._xp.matrix_transpose(self)  # type: ignore[no-any-return]
+        return self._xp.matrix_transpose(self)
 
     @property
     def real(self) -> Self:
         """The real part."""
-        return self._xp.real(self) if self._is_complex() else self  # type: ignore[no-any-return]
+        return self._xp.real(self) if self._is_complex() else self
 
     @property
     def imag(self) -> Self:
         """The imaginary part."""
-        return self._xp.imag(self)  # type: ignore[no-any-return]
+        return self._xp.imag(self)
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:  # noqa: PLW3201
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """Return the namespace of this array's functions."""
         return self._xp
 
@@ -105,7 +126,7 @@ class Array:
     # --- container ---
 
     def __getitem__(self, key: Any) -> Self:
-        return self._xp.getitem(self, key)  # type: ignore[no-any-return]
+        return self._xp.getitem(self, key)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -124,57 +145,57 @@ class Array:
 
     def abs(self) -> Self:
         """Return the absolute values."""
-        return self._xp.abs(self)  # type: ignore[no-any-return]
+        return self._xp.abs(self)
 
     def all(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
         """Tell whether all elements are true."""
-        return self._xp.all(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.all(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)
 
     def any(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
         """Tell whether any element is true."""
-        return self._xp.any(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.any(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)
 
     def argmax(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
         """Return the index of the largest element."""
-        return self._xp.argmax(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.argmax(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)
 
     def argmin(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
         """Return the index of the smallest element."""
-        return self._xp.argmin(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.argmin(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)
 
     def argsort(self, axis: int = -1, descending: bool = False, *, dim: Any = MISSING) -> Self:
         """Return the indices that sort an axis."""
-        return self._xp.argsort(self, axis=one_of(axis, dim), descending=descending)  # type: ignore[no-any-return]
+        return self._xp.argsort(self, axis=one_of(axis, dim), descending=descending)
 
     def astype(self, dtype: Any, *, copy: bool = True) -> Self:
         """Return the array cast to `dtype`; gradients return in this array's dtype."""
-        return self._xp.astype(self, dtype, copy=copy)  # type: ignore[no-any-return]
+        return self._xp.astype(self, dtype, copy=copy)
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """Limit the values to an interval."""
-        return self._xp.clip(self, min, max)  # type: ignore[no-any-return]
+        return self._xp.clip(self, min, max)
 
     clamp = clip
 
     def conj(self) -> Self:
         """Return the complex conjugate."""
-        return self._xp.conj(self) if self._is_complex() else self  # type: ignore[no-any-return]
+        return self._xp.conj(self) if self._is_complex() else self
 
     def cos(self) -> Self:
         """Return the cosine of each element (radians)."""
-        return self._xp.cos(self)  # type: ignore[no-any-return]
+        return self._xp.cos(self)
 
     def cumprod(self, axis: int = 0, *, dim: Any = MISSING) -> Self:
         """Return the cumulative product along an axis."""
-        return self._xp.cumulative_prod(self, axis=one_of(axis, dim))  # type: ignore[no-any-return]
+        return self._xp.cumulative_prod(self, axis=one_of(axis, dim))
 
     def cumsum(self, axis: int = 0, *, dim: Any = MISSING) -> Self:
         """Return the cumulative sum along an axis."""
-        return self._xp.cumulative_sum(self, axis=one_of(axis, dim))  # type: ignore[no-any-return]
+        return self._xp.cumulative_sum(self, axis=one_of(axis, dim))
 
     def diagonal(self, offset: int = 0) -> Self:
         """Return the diagonals of the last two axes, as a view."""
-        return self._xp.linalg.diagonal(self, offset=offset)  # type: ignore[no-any-return]
+        return self._xp.linalg.diagonal(self, offset=offset)
 
     def dim(self) -> int:
         """Return the number of axes (PyTorch's name for `ndim`)."""
@@ -182,49 +203,49 @@ class Array:
 
     def dot(self, other: Any) -> Self:
         """Return the matrix product."""
-        return self._xp.matmul(self, other)  # type: ignore[no-any-return]
+        return self._xp.matmul(self, other)
 
     matmul = mm = dot
 
     def exp(self) -> Self:
         """Return e to the power of each element."""
-        return self._xp.exp(self)  # type: ignore[no-any-return]
+        return self._xp.exp(self)
 
     def expand(self, *shape: Any) -> Self:
         """Broadcast to a shape, in which -1 keeps an axis as it is."""
         wanted = sizes(shape)
         own = (1,) * (len(wanted) - self.ndim) + self.shape
-        return self._xp.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(wanted, own, strict=True)))  # type: ignore[no-any-return]
+        return self._xp.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(wanted, own, strict=True)))
 
     def flatten(self) -> Self:
         """Return the elements along one axis."""
-        return self._xp.reshape(self, (-1,))  # type: ignore[no-any-return]
+        return self._xp.reshape(self, (-1,))
 
     ravel = flatten
 
     def flip(self, axis: Any = None) -> Self:
         """Reverse the order along axes."""
-        return self._xp.flip(self, axis=axis)  # type: ignore[no-any-return]
+        return self._xp.flip(self, axis=axis)
 
     def log(self) -> Self:
         """Return the natural logarithm."""
-        return self._xp.log(self)  # type: ignore[no-any-return]
+        return self._xp.log(self)
 
     def max(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
         """Return the largest elements."""
-        return self._xp.max(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.max(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)
 
     def mean(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
         """Return the arithmetic mean."""
-        return self._xp.mean(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.mean(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)
 
     def min(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
         """Return the smallest elements."""
-        return self._xp.min(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.min(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)
 
     def nonzero(self) -> tuple[Self, ...]:
         """Return the indices of the non-zero elements, one array per axis."""
-        return self._xp.nonzero(self)  # type: ignore[no-any-return]
+        return self._xp.nonzero(self)
 
     def numel(self) -> int:
         """Return the number of elements (PyTorch's name for `size`)."""
@@ -232,32 +253,33 @@ class Array:
 
     def permute(self, *axes: Any) -> Self:
         """Return a view with the axes in another order."""
-        return self._xp.permute_dims(self, sizes(axes))  # type: ignore[no-any-return]
+        return self._xp.permute_dims(self, sizes(axes))
 
     def pow(self, exponent: Any) -> Self:
         """Return each element to the power of `exponent`."""
-        return self._xp.pow(self, exponent)  # type: ignore[no-any-return]
+        return self._xp.pow(self, exponent)
 
     def prod(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False) -> Self:
         """Return the product of elements."""
-        return self._xp.prod(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.prod(self, axis=one_of(axis, dim), keepdims=keepdims or keepdim)
 
     def relu(self) -> Self:
         """Return the elements, with the negative ones replaced by 0."""
-        return self._xp.where(self > 0, self, self._xp.zeros_like(self))  # type: ignore[no-any-return]
+        xp = self._xp
+        return xp.where(xp.greater(self, 0), self, xp.zeros_like(self))
 
     def repeat(self, *repeats: Any) -> Self:
         """Tile the array, as PyTorch's `repeat` does (the standard's `repeat` is the function)."""
-        return self._xp.tile(self, sizes(repeats))  # type: ignore[no-any-return]
+        return self._xp.tile(self, sizes(repeats))
 
     def reshape(self, *shape: Any, copy: bool | None = None) -> Self:
         """Return the elements in another shape, as a view."""
-        return self._xp.reshape(self, sizes(shape), copy=copy)  # type: ignore[no-any-return]
+        return self._xp.reshape(self, sizes(shape), copy=copy)
 
     def view(self, *shape: Any) -> Self:
         """Return the elements in another shape; an error where that can't be a view."""
         try:
-            return self._xp.reshape(self, sizes(shape), copy=False)  # type: ignore[no-any-return]
+            return self._xp.reshape(self, sizes(shape), copy=False)
         except ValueError as error:
             raise ShapeError(
                 f"view size is not compatible with input tensor's size and stride: {error}. Use .reshape(...) instead."
@@ -265,43 +287,58 @@ class Array:
 
     def round(self) -> Self:
         """Round to the nearest integer, halves to even."""
-        return self._xp.round(self)  # type: ignore[no-any-return]
+        return self._xp.round(self)
 
     def sigmoid(self) -> Self:
         """Return 1 / (1 + exp(-x)), stable at both ends."""
-        return (self._xp.tanh(self / 2) + 1) / 2  # type: ignore[no-any-return]
+        xp = self._xp
+        return (xp.tanh(xp.divide(self, 2)) + 1) / 2
 
     def sin(self) -> Self:
         """Return the sine of each element (radians)."""
-        return self._xp.sin(self)  # type: ignore[no-any-return]
+        return self._xp.sin(self)
 
     def sort(self, axis: int = -1, descending: bool = False) -> Self:
         """Return the elements in order."""
-        return self._xp.sort(self, axis=axis, descending=descending)  # type: ignore[no-any-return]
+        return self._xp.sort(self, axis=axis, descending=descending)
 
     def sqrt(self) -> Self:
         """Return the square root."""
-        return self._xp.sqrt(self)  # type: ignore[no-any-return]
+        return self._xp.sqrt(self)
 
     def square(self) -> Self:
         """Return the square."""
-        return self._xp.square(self)  # type: ignore[no-any-return]
+        return self._xp.square(self)
 
     def squeeze(self, axis: Any = None, *, dim: Any = MISSING) -> Self:
         """Return a view without axes of length 1 (all of them when none is named)."""
         axis = one_of(axis, dim)
         axes = tuple(i for i, n in enumerate(self.shape) if n == 1) if axis is None else axis
-        return self._xp.squeeze(self, axes)  # type: ignore[no-any-return]
+        return self._xp.squeeze(self, axes)
 
     def std(
-        self, axis: Any = None, correction: float = 0.0, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False
+        self,
+        axis: Any = None,
+        correction: float = 0.0,
+        keepdims: bool = False,
+        *,
+        dim: Any = MISSING,
+        keepdim: bool = False,
     ) -> Self:
         """Return the standard deviation; the standard's `correction` is 0, PyTorch's default is 1."""
-        return self._xp.std(self, axis=one_of(axis, dim), correction=correction, keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.std(self, axis=one_of(axis, dim), correction=correction, keepdims=keepdims or keepdim)
 
-    def sum(self, axis: Any = None, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False, dtype: Any = None) -> Self:
+    def sum(
+        self,
+        axis: Any = None,
+        keepdims: bool = False,
+        *,
+        dim: Any = MISSING,
+        keepdim: bool = False,
+        dtype: Any = None,
+    ) -> Self:
         """Return the sum of elements."""
-        return self._xp.sum(self, axis=one_of(axis, dim), dtype=dtype, keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.sum(self, axis=one_of(axis, dim), dtype=dtype, keepdims=keepdims or keepdim)
 
     def t(self) -> Self:
         """Return the transpose of a matrix (a vector is its own)."""
@@ -309,15 +346,15 @@ class Array:
 
     def take(self, indices: Any, axis: int | None = None) -> Self:
         """Return the elements at `indices` along an axis."""
-        return self._xp.take(self, indices, axis=axis)  # type: ignore[no-any-return]
+        return self._xp.take(self, indices, axis=axis)
 
     def tan(self) -> Self:
         """Return the tangent of each element (radians)."""
-        return self._xp.tan(self)  # type: ignore[no-any-return]
+        return self._xp.tan(self)
 
     def tanh(self) -> Self:
         """Return the hyperbolic tangent."""
-        return self._xp.tanh(self)  # type: ignore[no-any-return]
+        return self._xp.tanh(self)
 
     def transpose(self, *axes: Any) -> Self:
         """Reverse the axes; or swap two, as in PyTorch; or put all of three or more in the order given."""
@@ -327,14 +364,20 @@ class Array:
         elif len(axes) == 2:
             a, b = (x % self.ndim for x in axes)
             axes = tuple(b if i == a else a if i == b else i for i in range(self.ndim))
-        return self._xp.permute_dims(self, axes)  # type: ignore[no-any-return]
+        return self._xp.permute_dims(self, axes)
 
     def unsqueeze(self, axis: int) -> Self:
         """Return a view with a new axis of length 1."""
-        return self._xp.expand_dims(self, axis=axis)  # type: ignore[no-any-return]
+        return self._xp.expand_dims(self, axis=axis)
 
     def var(
-        self, axis: Any = None, correction: float = 0.0, keepdims: bool = False, *, dim: Any = MISSING, keepdim: bool = False
+        self,
+        axis: Any = None,
+        correction: float = 0.0,
+        keepdims: bool = False,
+        *,
+        dim: Any = MISSING,
+        keepdim: bool = False,
     ) -> Self:
         """Return the variance; the standard's `correction` is 0, PyTorch's default is 1."""
-        return self._xp.var(self, axis=one_of(axis, dim), correction=correction, keepdims=keepdims or keepdim)  # type: ignore[no-any-return]
+        return self._xp.var(self, axis=one_of(axis, dim), correction=correction, keepdims=keepdims or keepdim)

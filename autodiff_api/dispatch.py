@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .arrays import sizes
+from .binding import namespace
 from .namespaces import Namespace
-from .tensors import namespace
 
 CREATION = {"arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "tensor", "zeros"}
 SHAPED = {"empty", "ones", "zeros"}  # PyTorch's tutorials write ones(2, 2)
@@ -35,9 +35,7 @@ def dispatcher(name: str, like: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def namespace_of(args: Any) -> Namespace:
-    """Return the namespace of the first tensor among arguments (lists are searched), else of a raw array, else
-    the default one.
-    """
+    """Return the namespace of the first tensor among arguments, else of a raw array, else the default one."""
     raw = None
     for x in args:
         xp = getattr(type(x), "_xp", None)

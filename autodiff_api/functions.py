@@ -34,7 +34,14 @@ class Functions:
         return self._new(self._lower.arange(start, stop, step, dtype=dtype), device, requires_grad)
 
     def asarray(
-        self, obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+        self,
+        obj: Any,
+        /,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        copy: bool | None = None,
+        requires_grad: bool = False,
     ) -> Any:
         """Return `obj` as an array: a tensor stays connected to its graph, other data is copied in.
 
@@ -69,7 +76,13 @@ class Functions:
         return self._new(value, device)
 
     def full(
-        self, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+        self,
+        shape: Any,
+        fill_value: Any,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
     ) -> Any:
         """Return an array of `shape` filled with a scalar, or with a 0-d tensor, which keeps its graph."""
         if isinstance(fill_value, self.array_class):
@@ -110,7 +123,14 @@ class Functions:
         return self._like("empty_like", x, dtype, device, requires_grad)
 
     def full_like(
-        self, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+        self,
+        x: Any,
+        /,
+        fill_value: Any,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
     ) -> Any:
         """Return an array of the shape, dtype and device of `x`, filled with a scalar."""
         if isinstance(fill_value, self.array_class):
@@ -125,9 +145,7 @@ class Functions:
         """Return zeros of the shape, dtype and device of `x`."""
         return self._like("zeros_like", x, dtype, device, requires_grad)
 
-    def tensor(
-        self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-    ) -> Any:
+    def tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """Return a new leaf that holds a copy of `data` (PyTorch's `torch.tensor`)."""
         if isinstance(data, self.array_class):
             data = data.detach()
@@ -139,7 +157,7 @@ class Functions:
     def _value_of(self, x: Any) -> Any:
         return x._value if isinstance(x, self.array_class) else x
 
-    def __array_namespace_info__(self) -> Any:  # noqa: PLW3201
+    def __array_namespace_info__(self) -> Any:
         """Return the backend's own inspection object: devices, dtypes, capabilities."""
         return self._lower._namespace.__array_namespace_info__()
 
@@ -181,9 +199,7 @@ class Functions:
             result.append(sizes.pop() if sizes else 1)
         return tuple(result)
 
-    def diff(
-        self, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None
-    ) -> Any:
+    def diff(self, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
         """Return the n-th difference of neighbours along an axis."""
         xp: Any = self
         parts = [p for p in (prepend, x, append) if p is not None]
@@ -233,5 +249,3 @@ class Functions:
     def unique_all(self, x: Any, /) -> Any:
         """Return the distinct elements, their first indices, inverse and counts, as constants."""
         return self._constants("unique_all", x)
-
-

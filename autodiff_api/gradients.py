@@ -14,7 +14,7 @@ from itertools import starmap
 from typing import Any
 
 from .errors import GradientError, HookError
-from .graph import Edge, Leaf, Walk
+from .graph import Edge, Leaf, Walk, hooks_of
 from .modes import MODE, mode, no_grad, replace_mode
 
 _commit_lock = threading.Lock()
@@ -45,13 +45,16 @@ def backward(
         raise GradientError("inputs argument to backward() cannot be empty; leave it out to reach every leaf")
     wanted = None if targets is None else [_node_of(x, "inputs") for x in targets]
     walk = Walk(
-        _keep(retain_graph, create_graph), create_graph, wanted, lambda leaf, t: _finish(leaf, t, create_graph)
+        _keep(retain_graph, create_graph),
+        create_graph,
+        wanted,
+        lambda leaf, t: _finish(leaf, t, create_graph),
     )
     found = _run(walk, roots, grad_tensors)
     owners: list[tuple[Any, Any]] = [*walk.retained]
     for node, t in found.items():
         if node.__class__ is Leaf:
-            owners.append((node.tensor(), t))  # type: ignore[union-attr]
+            owners.append((node.tensor(), t))
     if targets is not None:
         owners += [(x, found[x._node]) for x in targets if x._node in found and not x.is_leaf]
     accumulate(owners, create_graph)
@@ -79,9 +82,7 @@ def grad(
     """
     if isinstance(inputs, Mapping):
         values = list(inputs.values())
-        grads = grad(
-            outputs, values, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads
-        )
+        grads = grad(outputs, values, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
         return dict(zip(inputs, grads, strict=True))
     if materialize_grads and allow_unused is False:
         raise ValueError("materialize_grads=True makes zeros for unused inputs: leave allow_unused out")
@@ -134,7 +135,7 @@ def _finish(leaf: Leaf, t: Any, create: bool) -> None:
         return
     accumulate([(tensor, t)], create)
     with no_grad():
-        for hook in list(leaf.hooks.after.values()):  # type: ignore[union-attr]
+        for hook in list(hooks_of(leaf).after.values()):
             if hook(tensor) is not None:
                 raise HookError("a post-accumulate-grad hook returned a value; it must return None")
 
@@ -212,4 +213,6 @@ def _keep(retain_graph: bool | None, create_graph: bool) -> bool:
 
 
 def _sequence(x: Any) -> Sequence[Any]:
-    return x if isinstance(x, list | tuple) else tuple(x) if isinstance(x, Iterable) and not hasattr(x, "_node") else (x,)
+    return (
+        x if isinstance(x, list | tuple) else tuple(x) if isinstance(x, Iterable) and not hasattr(x, "_node") else (x,)
+    )

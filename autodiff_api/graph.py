@@ -112,9 +112,7 @@ class Node:
 
     __slots__ = ("__weakref__", "dtype", "edges", "hooks", "params", "recipe", "saved", "seq", "shape")
 
-    def __init__(
-        self, recipe: Recipe, params: Any, edges: tuple[Any, ...], saved: Any, shape: Any, dtype: Any
-    ) -> None:
+    def __init__(self, recipe: Recipe, params: Any, edges: tuple[Any, ...], saved: Any, shape: Any, dtype: Any) -> None:
         self.recipe = recipe
         self.params = params
         self.edges = edges
@@ -389,7 +387,7 @@ def lift(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
             value = make(value, node)
         elif source == "all":
             value = [make(v, e if isinstance(e, Node | Leaf) else None) for v, e in zip(value, edges, strict=True)]
-        elif source is not None and hasattr(value, "dtype"):
+        elif isinstance(source, int) and hasattr(value, "dtype"):
             edge = edges[source]
             value = make(value, edge if isinstance(edge, Node | Leaf) else None)
         lifted.append(value)
@@ -422,8 +420,9 @@ def leading_to(roots: Iterable[Edge], wanted: set[Edge]) -> set[Edge]:
 
 
 def restore(root: Node) -> None:
-    """Recompute what a walk has freed, from the leaves and constants on the edges (a freed graph is a
-    checkpointed graph), for `root` and everything that it came from.
+    """Recompute what a walk has freed, for `root` and everything that it came from.
+
+    A freed graph is a checkpointed graph: the leaves and the constants are still on its edges.
     """
     warn = root.saved.done  # not when a failed walk freed it: that is no mistake of the user's
     nodes = sorted((n for n in reachable([root]) if n.__class__ is Node), key=lambda n: n.seq)

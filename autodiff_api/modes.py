@@ -51,6 +51,7 @@ class _Switch:
         return type(self)()
 
     def __call__(self, function: F) -> F:
+        """Decorate a function."""
         if inspect.isclass(function):
             warnings.warn(
                 f"decorating the class {function.__name__} changes only its constructor's mode; "
@@ -58,7 +59,8 @@ class _Switch:
                 FutureWarning,
                 stacklevel=2,
             )
-        return _decorate(function, self._again)
+        decorated: F = _decorate(function, self._again)
+        return decorated
 
 
 def _decorate(function: Any, manager: Callable[[], _Switch]) -> Any:
@@ -130,7 +132,7 @@ class _BareDecorator(type):
         return super().__call__(*args)
 
 
-class no_grad(_Switch, metaclass=_BareDecorator):  # noqa: N801 (PyTorch's name)
+class no_grad(_Switch, metaclass=_BareDecorator):
     """Record nothing: as a context manager or a decorator, for functions, generators and coroutines.
 
     >>> import autodiff_api as ad
@@ -144,7 +146,7 @@ class no_grad(_Switch, metaclass=_BareDecorator):  # noqa: N801 (PyTorch's name)
     changes = {"recording": False}  # noqa: RUF012
 
 
-class enable_grad(_Switch, metaclass=_BareDecorator):  # noqa: N801
+class enable_grad(_Switch, metaclass=_BareDecorator):
     """Record again inside :class:`no_grad`.
 
     >>> import autodiff_api as ad
@@ -156,7 +158,7 @@ class enable_grad(_Switch, metaclass=_BareDecorator):  # noqa: N801
     changes = {"recording": True}  # noqa: RUF012
 
 
-class inference_mode(_Switch, metaclass=_BareDecorator):  # noqa: N801
+class inference_mode(_Switch, metaclass=_BareDecorator):
     """Record nothing, and promise that no gradient will be asked for; `inference_mode(False)` records."""
 
     def __init__(self, enabled: bool = True) -> None:
@@ -164,10 +166,10 @@ class inference_mode(_Switch, metaclass=_BareDecorator):  # noqa: N801
         self.changes = {"recording": not enabled, "inference": enabled}
 
     def _again(self) -> inference_mode:
-        return inference_mode(self.changes["inference"])  # type: ignore[no-any-return]
+        return inference_mode(self.changes["inference"])
 
 
-class set_grad_enabled(_Switch):  # noqa: N801
+class set_grad_enabled(_Switch):
     """Turn recording on or off: at once when called, and until the end of the block as a context manager.
 
     >>> import autodiff_api as ad
@@ -191,6 +193,7 @@ class set_grad_enabled(_Switch):  # noqa: N801
         return set_grad_enabled(self.changes["recording"])
 
     def __call__(self, function: F) -> F:
+        """Decorate a function."""
         MODE.set(self._previous.pop())  # a decorator changes nothing until the function runs
         return super().__call__(function)
 

@@ -13,6 +13,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from .backends import backend_of
 from .errors import BackendMismatchError
 from .functions import Functions
 from .rules import OPS, Op
@@ -100,6 +101,7 @@ class Namespace(Functions, ModuleType):
         super().__init__(name, f"Array API namespace of autodiff_api tensors on {backend.name}.")
         self._lower, self._backend, self._array_types, self._ops = lower, backend, array_types, ops
         self.array_class: Any = None  # set by the array type, which binds ops to itself
+        self._pickled: Any = None  # (function, arguments) that find this namespace again
 
     def __getattr__(self, name: str) -> Any:
         if name in CONSTANTS or name in DTYPES:
@@ -128,12 +130,12 @@ class Namespace(Functions, ModuleType):
         return f"<namespace {self.__name__!r}>"
 
     def __reduce__(self) -> Any:
-        return _namespace_by_name, (self._backend.name,)
+        return self._pickled
 
     def _quiet(self) -> contextlib.AbstractContextManager[Any]:
         """Return what silences floating-point warnings while rules compute masked branches."""
         quiet = getattr(self._backend, "quiet", None)
-        return contextlib.nullcontext() if quiet is None else quiet()  # type: ignore[no-any-return]
+        return contextlib.nullcontext() if quiet is None else quiet()
 
 
 class Bound:
@@ -184,16 +186,8 @@ def backend_name(x: Any) -> str | None:
     own = getattr(type(x), "_xp", None)
     if isinstance(own, Namespace):
         return str(own._backend.name)
-    from .backends import backend_of
-
     found = backend_of(x)
     return None if found is None else found.name
-
-
-def _namespace_by_name(name: str) -> Any:
-    from .tensors import namespace  # only unpickling goes up
-
-    return namespace(name)
 
 
 __all__ = ["OPS", "Bound", "Lower", "Namespace", "backend_name", "mismatch"]

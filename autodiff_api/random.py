@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from autodiff_api.binding import namespace
 from autodiff_api.errors import ArgumentError, ArgumentTypeError
-from autodiff_api.tensors import Tensor, namespace
+from autodiff_api.tensors import Tensor
 
 __all__ = [
     "Generator",

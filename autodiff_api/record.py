@@ -191,6 +191,7 @@ class Recorder:
         return known
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the op on tensors and return a tensor."""
         values, nodes, statics = self.arguments(args, kwargs)
         out, node = self.record(values, nodes, statics, mode().recording)
         return self.bound.array._make(out, node)

@@ -8,7 +8,6 @@ value there, and then derives itself again; and when the view is written to, it 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,20 +16,21 @@ from .errors import InplaceError
 from .graph import Edge, Leaf, move_retain
 from .modes import mode, no_grad
 from .record import Recorder
-from .rules import OPS
 from .rules.kinds import derivative
+from .rules.linalg import diagonal_x
 
 
 class ViewMixin:
     """The value and the node of a view, derived again when the root was rebound."""
 
     __slots__ = ()
+    _xp: Any
     _root: Any  # the tensor at the end of the chain of bases, which holds the data
     _parent: Any  # the tensor that this is a view of
     _seen: Any  # the root's value that `_own_value` was derived from
     _how: Derivation
     _own_value: Any
-    _own_node: Any
+    _own_node: Edge | None
 
     @property
     def _value(self) -> Any:
@@ -41,17 +41,17 @@ class ViewMixin:
     @_value.setter
     def _value(self, value: Any) -> None:
         with no_grad():
-            write(self, self._xp.array_class._make(value))  # type: ignore[attr-defined]
+            write(self, self._xp.array_class._make(value))
 
     @property
     def _node(self) -> Edge | None:
         if self._root._value is not self._seen:
             refresh(self)
-        return self._own_node  # type: ignore[no-any-return]
+        return self._own_node
 
     @_node.setter
     def _node(self, node: Edge | None) -> None:
-        self._own_node = node
+        self._own_node = node  # type: ignore[misc]  # the bound view class has the slots
 
 
 class Derivation:
@@ -91,8 +91,7 @@ def _write_broadcast(parent: Any, new: Any, statics: tuple[Any, ...], xp: Any) -
 
 
 def _write_diagonal(parent: Any, new: Any, statics: tuple[Any, ...], xp: Any) -> Any:
-    embed = OPS["linalg.diagonal"].rule.formulas["x"]  # type: ignore[union-attr]
-    moved, covered = (embed(t, parent.shape, *statics, xp) for t in (new, xp.ones_like(new)))
+    moved, covered = (diagonal_x(t, parent.shape, statics[0], xp) for t in (new, xp.ones_like(new)))
     return xp.where(covered != 0, moved, parent)
 
 
@@ -158,24 +157,22 @@ def refresh(view: Any) -> None:
         view._own_value, view._own_node, view._seen = value, node, now
 
 
-def write(view: Any, new: Any) -> None:
-    """Give a view a new value by giving its root one.
+def write(tensor: Any, new: Any) -> None:
+    """Give a tensor the value and history of another; a view gives its root a new value.
 
     A history belongs to the nearest detached view, or to the root: from there on nothing is recorded.
     """
-    check_writable(view)
-    recording = mode().recording
-    owner, values = history_owner(view), []
-    base = view
-    while isinstance(base, ViewMixin):
-        if base is owner:
-            values.append((base, new._node))
-        with nullcontext() if not values else no_grad():
-            new = base._how.write(base._parent, new)
-        base = base._parent
-    rebind(base, new._value, new._node if recording and base is owner else base._node)
-    for owner, node in values:
-        owner._own_node = node if recording and not isinstance(owner._own_node, Leaf) else owner._own_node
+    check_writable(tensor)
+    owner, base = history_owner(tensor), tensor
+    while base is not owner:
+        new, base = base._how.write(base._parent, new), base._parent
+    node = new._node if mode().recording else owner._node
+    with no_grad():
+        while isinstance(base, ViewMixin):
+            new, base = base._how.write(base._parent, new), base._parent
+    rebind(base, new._value, node if base is owner else base._node)
+    if base is not owner:
+        owner._own_node = node
 
 
 def history_owner(tensor: Any) -> Any:
@@ -210,7 +207,7 @@ def rebind(tensor: Any, value: Any, node: Edge | None) -> None:
     tensor._value = value
     tensor._node = node
     if node.__class__ is Leaf:
-        node.rebind(value)  # type: ignore[union-attr]
+        node.rebind(value)
 
 
 def is_basic(key: Any) -> bool:
@@ -224,7 +221,7 @@ def is_basic(key: Any) -> bool:
 
 def plain_key(key: Any, value_of: Callable[[Any], Any]) -> Any:
     """Return a key in which tensors are replaced by their values, and lists by index arrays."""
-    if key.__class__ is int or key.__class__ is slice and _plain_slice(key):
+    if key.__class__ is int or (key.__class__ is slice and _plain_slice(key)):
         return key
     if key.__class__ is tuple:
         return tuple([plain_key(part, value_of) for part in key])

@@ -134,9 +134,7 @@ RULES: dict[str, Rule] = {
     "log10": Elementwise(x=lambda t, x: t / (x * LN10)),
     "log1p": Elementwise(x=lambda t, x: t / (1 + x)),
     "log2": Elementwise(x=lambda t, x: t / (x * LN2)),
-    "logaddexp": Elementwise(
-        x1=logaddexp_x1, x2=lambda t, x1, x2, out, xp: logaddexp_x1(t, x2, x1, out, xp)
-    ),
+    "logaddexp": Elementwise(x1=logaddexp_x1, x2=lambda t, x1, x2, out, xp: logaddexp_x1(t, x2, x1, out, xp)),
     "maximum": Elementwise(x1=maximum_x1, x2=maximum_x2),
     "minimum": Elementwise(x1=minimum_x1, x2=minimum_x2),
     "multiply": Elementwise(x1=lambda t, x2: t * x2, x2=lambda t, x1: t * x1),

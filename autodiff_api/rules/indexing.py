@@ -30,9 +30,7 @@ def take_along_axis_x(t: Any, x_shape: Shape, indices: Any, axis: int, xp: Any) 
     """Scatter to integer arrays that index `x[key]` as `take_along_axis` does."""
     indices = xp.broadcast_to(indices, t.shape)
     ones = xp.ones_like(indices)
-    key = [
-        xp.cumulative_sum(ones, axis=i) - 1 if n > 1 else xp.zeros_like(indices) for i, n in enumerate(x_shape)
-    ]
+    key = [xp.cumulative_sum(ones, axis=i) - 1 if n > 1 else xp.zeros_like(indices) for i, n in enumerate(x_shape)]
     key[axis] = indices
     return getitem_x(t, x_shape, tuple(key), xp)
 

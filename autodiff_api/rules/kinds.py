@@ -21,9 +21,9 @@ A formula may branch on static parameters and on Python scalars, never on array 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 Formula = Callable[..., Any]
@@ -141,7 +141,7 @@ def binder_of(op: Op) -> Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]:
     return bind  # type: ignore[no-any-return]
 
 
-def invoker_of(op: Op) -> Callable[[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]], Any]:
+def invoker_of(op: Op) -> Callable[[Callable[..., Any], Sequence[Any], tuple[Any, ...]], Any]:
     """Return `invoke(kernel, arrays, statics)`, which calls a kernel with the op's own signature."""
     where = {n: f"a[{i}]" for i, n in enumerate(op.arrays)} | {n: f"p[{i}]" for i, n in enumerate(op.statics)}
     if op.variadic:
@@ -173,7 +173,7 @@ def derivative(op: Op, needs: tuple[bool, ...]) -> Derivative:
     return _compile(op, tuple(n for n, need in zip(op.arrays, needs, strict=True) if need))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compile(op: Op, wanted: tuple[str, ...]) -> Derivative:
     rule = op.rule
     assert rule is not None
@@ -193,9 +193,7 @@ def _compile(op: Op, wanted: tuple[str, ...]) -> Derivative:
             places = [list(rule.formulas).index(name) for name in wanted]
             body = f"(lambda g: ({''.join(f'g[{i}], ' for i in places)}))({body})"
     else:
-        calls = [
-            call(n, rule.formulas[n]) if n in rule.formulas else _missing(n, op, scope) for n in wanted
-        ]
+        calls = [call(n, rule.formulas[n]) if n in rule.formulas else _missing(n, op, scope) for n in wanted]
         body = calls[0] if op.variadic else f"({', '.join(calls)},)"
     pull = eval(f"lambda t, s, xp: {body}", scope)
     exprs = "".join(f"{_expression(name, op)}, " for name in slots)

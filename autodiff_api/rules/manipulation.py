@@ -33,7 +33,7 @@ def _size(shape: Shape) -> int:
 
 
 def stack_pieces(t: Any, arrays_shape: tuple[Shape, ...], axis: int) -> Pieces:
-    return [t[along(axis, t.ndim, i)] for i in range(len(arrays_shape))]  # type: ignore[arg-type]
+    return [t[along(axis, t.ndim, i)] for i in range(len(arrays_shape))]
 
 
 def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -51,7 +51,7 @@ def repeat_x(t: Any, x_shape: Shape, repeats: Any, axis: int | None, xp: Any) ->
     source = xp.repeat(xp.cumulative_sum(xp.ones_like(repeats)) - 1, repeats)  # which element each came from
     shape = x_shape if axis is not None else (_size(x_shape),)
     target = xp.broadcast_to(xp.zeros_like(xp.sum(t)), shape)
-    key = along(axis or 0, len(shape), source)  # type: ignore[arg-type]
+    key = along(axis or 0, len(shape), source)
     return xp.reshape(xp.scatter_add(target, key, t), x_shape)
 
 

@@ -104,7 +104,7 @@ def std_jvp(t: Any, x: Any, out: Any, axis: Any, correction: float, keepdims: bo
     return xp.sum(t * std_slope(x, out, axis, correction, keepdims, xp), axis=axis, keepdims=keepdims)
 
 
-def along(axis: int, ndim: int, part: slice) -> tuple[Any, ...]:
+def along(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
     """Return the key that takes `part` of one axis and all of the others."""
     return (slice(None),) * (axis % ndim) + (part,)
 

@@ -1,0 +1,243 @@
+"""Putting a backend's tensors together: ops bound to its kernels, operators, and one namespace for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from typing import Any
+
+from .arrays import BINARY, COMPARE, UNARY
+from .backends import backend_of, default_backend, extra_ops, get_backend
+from .graph import Leaf
+from .modes import mode
+from .namespaces import Bound, Lower, Namespace, mismatch
+from .record import Recorder, binary, comparison, constant, defer, refuse, unary
+from .rules import OPS, Op
+from .rules.kinds import binder_of
+from .tensors import Tensor
+from .views import Derivation, ViewMixin, is_basic, make_view, plain_key, viewable
+
+
+def bind(cls: Any, op: Op) -> Callable[..., Any]:
+    """Return the function of an op for tensors of a bound class."""
+    bound = Bound(op, cls._xp)
+    if op.rule is None:
+        return comparison(bound, refuse(bound)) if op.parameters == ("x1", "x2") else constant(bound)
+    if op.view or op.name in SPECIAL:
+        return SPECIAL.get(op.name, _viewing)(Recorder(bound, binder_of(op)), cls)
+    if op.parameters == ("x",):
+        return unary(bound, refuse(bound))
+    if op.parameters == ("x1", "x2"):
+        return binary(bound, refuse(bound))
+    recorder = Recorder(bound, binder_of(op))
+    return lambda *args, **kwargs: recorder(*args, **kwargs)
+
+
+def _operators(bound_class: Any) -> None:
+    """Give a bound tensor class its operators: the closures themselves, so that none costs a second call."""
+    xp = bound_class._xp
+
+    def operator(name: str) -> Any:
+        bound = Bound(xp._ops[name], xp)
+        return (comparison if bound.op.rule is None else binary)(bound, defer(bound))
+
+    for dunder, name in BINARY.items():
+        function = operator(name)
+        setattr(bound_class, f"__{dunder}__", function)
+        setattr(bound_class, f"__r{dunder}__", _reflected(function))
+        setattr(bound_class, f"__i{dunder}__", _in_place(function, name))
+    for dunder, name in COMPARE.items():
+        setattr(bound_class, f"__{dunder}__", operator(name))
+    for dunder, name in UNARY.items():
+        setattr(bound_class, f"__{dunder}__", getattr(xp, name))
+    bound_class.__hash__ = object.__hash__
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: function(other, self)
+
+
+def _in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    return lambda self, other: self._update(name, function(self, other))
+
+
+def _viewing(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+    """Bind an op whose result looks through to its argument."""
+    view_class, name = cls._view_class, recorder.bound.op.name
+
+    def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+        values, nodes, statics = recorder.arguments((x, *args), kwargs)
+        recording = mode().recording
+        out, node = recorder.record(values, nodes, statics, recording)
+        if not isinstance(x, cls) or (name == "reshape" and not _stays_view(x, statics)):
+            return cls._make(out, node)
+        return make_view(view_class, x, Derivation(recorder, statics, recording), out, node)
+
+    return call
+
+
+def _stays_view(x: Any, statics: tuple[Any, ...]) -> bool:
+    """Tell whether `reshape(x, shape, copy=copy)` is a view of x, and not a copy."""
+    shape, copy = statics
+    if copy:
+        return False
+    same = not isinstance(x, ViewMixin) or viewable(x, shape)
+    if copy is False and not same:
+        raise ValueError(
+            f"reshape to {shape}: the elements of this view don't lie so that it can be done without a copy"
+        )
+    return same
+
+
+def _getitem(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+    view_class, value_of = cls._view_class, _index_value(cls)
+
+    def getitem(x: Any, key: Any, /) -> Any:
+        value, node = (x._value, x._node) if isinstance(x, cls) else recorder._unwrap(x)
+        key = plain_key(key, value_of)
+        recording = mode().recording
+        out, made = recorder.record([value], [node], (key,), recording)
+        if not isinstance(x, cls) or not is_basic(key):
+            return cls._make(out, made)
+        return make_view(view_class, x, Derivation(recorder, (key,), recording), out, made)
+
+    return getitem
+
+
+def _with_key(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+    value_of = _index_value(cls)
+
+    def call(x: Any, key: Any, value: Any, /) -> Any:
+        return recorder(x, plain_key(key, value_of), value)
+
+    return call
+
+
+def _astype(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+    def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+        if not copy and x.dtype == dtype and isinstance(x, cls):
+            return x
+        x = recorder(x, dtype, copy=copy)
+        return x if device is None else cls._xp.asarray(x, device=device)
+
+    return astype
+
+
+SPECIAL: dict[str, Callable[[Recorder, Any], Callable[..., Any]]] = {
+    "astype": _astype, "getitem": _getitem, "scatter_add": _with_key, "setitem": _with_key,
+}  # fmt: skip
+
+
+def _index_value(cls: Any) -> Callable[[Any], Any]:
+    def value_of(part: Any) -> Any:
+        if isinstance(part, cls):
+            part = part._value
+            return part.__index__() if not part.shape and _is_concrete_integer(part) else part
+        if isinstance(part, Tensor):
+            raise mismatch("indexing", cls._xp, part)
+        return cls._xp._lower.asarray(part) if isinstance(part, list) else part
+
+    return value_of
+
+
+def _is_concrete_integer(value: Any) -> bool:
+    try:
+        value.__index__()
+    except Exception:  # a bool, a float, or a tracer, whose index is not known yet
+        return False
+    return True
+
+
+# --- bound classes and namespaces: one of each, whoever asks first ---
+
+_making = RLock()
+_namespaces: dict[str, Namespace] = {}
+_classes: dict[tuple[type, Namespace], Any] = {}
+
+
+def bound_class(kind: Any, xp: Namespace) -> Any:
+    """Return the subclass of a public tensor class (Tensor, Parameter ...) for one namespace, made once."""
+    if kind is Tensor:
+        return xp.array_class
+    with _making:
+        if (kind, xp) not in _classes:
+            body = {"__slots__": (), "_public": kind, "__module__": kind.__module__}
+            _classes[kind, xp] = type(kind.__name__, (kind, xp.array_class), body)
+            _register(xp._backend, _classes[kind, xp])
+        return _classes[kind, xp]
+
+
+def rebuild(kind: Any, backend: str, host: Any, requires_grad: bool) -> Any:
+    """Make a pickled tensor again, on the backend that it came from."""
+    xp = namespace(backend)
+    return bound_class(kind, xp)._create(xp._lower.asarray(host), requires_grad)
+
+
+def _register(backend: Any, cls: Any) -> None:
+    """Tell the engine about a tensor class, so that its compiler takes tensors apart and puts them together."""
+    if backend.register_array is None:
+        return
+
+    def flatten(x: Any) -> tuple[tuple[Any, ...], Any]:
+        return (x._value,), x._node.__class__ is Leaf
+
+    def unflatten(requires_grad: Any, children: Any) -> Any:
+        (value,) = children
+        tensor = (cls._xp.array_class if issubclass(cls, ViewMixin) else cls)._make(value)
+        if requires_grad and hasattr(value, "dtype"):  # compilers also pass placeholders through
+            tensor._node = Leaf(tensor, value)
+        return tensor
+
+    backend.register_array(cls, flatten, unflatten)
+
+
+def _make_namespace(name: str) -> Namespace:
+    backend = get_backend(name)
+    ops: dict[str, Any] = {**OPS, **{op.name: op for op in extra_ops()}}
+    lower = Lower(backend.namespace, backend.kernels, ops)
+    xp = Namespace(f"autodiff_api.{name}", lower, backend, tuple(backend.array_types), ops)
+    xp._pickled = namespace, (name,)
+    body = {
+        "__slots__": (), "__module__": Tensor.__module__, "_xp": xp, "_public": Tensor,
+        "_bind": classmethod(bind), "_rebuild": staticmethod(rebuild),
+    }  # fmt: skip
+    xp.array_class = type("Tensor", (Tensor,), body)
+    slots = ("_root", "_parent", "_seen", "_how", "_own_value", "_own_node")
+    view = type("Tensor", (ViewMixin, xp.array_class), {"__slots__": slots, "__module__": Tensor.__module__})
+    xp.array_class._view_class = view
+    _operators(xp.array_class)
+    for cls in (xp.array_class, view):
+        _register(backend, cls)
+    return xp
+
+
+def _namespace_of(name: str) -> Namespace:
+    found = _namespaces.get(name)
+    if found is None:
+        with _making:
+            found = _namespaces.get(name) or _make_namespace(name)
+            _namespaces[name] = found
+    return found
+
+
+def namespace(source: Any = None) -> Namespace:
+    """Return the namespace of a backend (by name), of a tensor, of a backend's own array, or the default one.
+
+    >>> import autodiff_api as ad
+    >>> xp = ad.namespace("numpy")
+    >>> xp.sum(xp.asarray([1.0, 2.0]))
+    tensor(3.)
+    """
+    if isinstance(source, Namespace):
+        return source
+    if source is None:
+        return _namespace_of(default_backend())
+    if isinstance(source, str):
+        return _namespace_of(source)
+    own = getattr(type(source), "_xp", None)
+    if isinstance(own, Namespace):
+        return own
+    backend = backend_of(source)
+    if backend is None:
+        raise TypeError(f"no installed backend claims {type(source).__name__}; name one: ad.namespace('numpy')")
+    return _namespace_of(backend.name)
