@@ -22,9 +22,7 @@ INK, SOFT, FAINT, TILE, PAPER = "#1b2a41", "#66758c", "#dbe1ea", "#f2f5f9", "#ff
 BLUE, RED = "#2f6fde", "#cf2e49"
 PEN = LinearSegmentedColormap.from_list("pen", [TILE, INK])
 RED_PEN = LinearSegmentedColormap.from_list("red pen", ["#fdeef0", RED])
-BLUE_TO_RED = LinearSegmentedColormap.from_list(
-    "blue to red", ["#1d4e9e", "#8db4e6", PAPER, "#f0a397", "#b3243c"]
-)
+BLUE_TO_RED = LinearSegmentedColormap.from_list("blue to red", ["#1d4e9e", "#8db4e6", PAPER, "#f0a397", "#b3243c"])
 STYLE = {
     "axes.edgecolor": SOFT,
     "axes.labelcolor": SOFT,
@@ -174,9 +172,7 @@ def mistakes(readings: Readings) -> str:
 
 def paint_gradients(figure: Figure, readings: Readings) -> None:
     """Paint a few digits, each beside the gradient of its score."""
-    remark = (
-        "the gradient of the winning score with respect to each pixel, beside the digit and with its outline"
-    )
+    remark = "the gradient of the winning score with respect to each pixel, beside the digit and with its outline"
     heading(figure, MARGIN, 1.8, "Where it looks", remark)
     left, bottom, width, side = GRADIENTS
     chosen = explained(readings)
@@ -185,9 +181,7 @@ def paint_gradients(figure: Figure, readings: Readings) -> None:
         x = left + place * (width - 2.0 * side - 0.06) / (EXPLAINED - 1)
         read, truth = readings.predicted[index], readings.labels[index]
         image = readings.images[index]
-        digit, _ = square(
-            figure, x, bottom, side, X=image, vmin=0, vmax=1, cmap=PEN if read == truth else RED_PEN
-        )
+        digit, _ = square(figure, x, bottom, side, X=image, vmin=0, vmax=1, cmap=PEN if read == truth else RED_PEN)
         digit.set_xlabel(
             f"read as {read}" + ("" if read == truth else f", is {truth}"),
             color=SOFT if read == truth else RED,

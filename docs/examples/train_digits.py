@@ -17,9 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-os.environ.setdefault(
-    "OPENBLAS_NUM_THREADS", "1"
-)  # for matrices this small, more threads only get in the way
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for matrices this small, more threads only get in the way
 
 import numpy as np
 
@@ -33,7 +31,7 @@ try:
     from sklearn.model_selection import train_test_split
     from tqdm import tqdm
 except ImportError as missing:
-    sys.exit(f'This example also needs {missing.name}: pip install -e ".[examples]" installs all it uses.')
+    sys.exit(f'{missing}. This example needs an extra of the library: pip install -e ".[examples]"')
 
 WANTED = 0.97
 BATCH = 64
@@ -133,19 +131,11 @@ def read(network: Network, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--backend", default=ad.default_backend(), help="numpy, jax ... (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--epochs", type=int, default=60, help="passes over the digits (default: %(default)s)"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backend", default=ad.default_backend(), help="numpy, jax ... (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=60, help="passes over the digits (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="fixes all that is drawn (default: %(default)s)")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE.png", help="the picture (default: beside this script)"
-    )
+    parser.add_argument("--out", type=Path, metavar="FILE.png", help="the picture (default: beside this script)")
     options = parser.parse_args()
     options.out = options.out or Path(__file__).with_name(f"digits-{options.backend}.png")
     return options
@@ -162,9 +152,7 @@ def run(options: argparse.Namespace) -> float:
     predicted, gradients = read(network, digits.test_images)
     accuracy = float(np.mean(predicted == digits.test_labels))
     percent = f"{100 * accuracy:.1f} %"
-    readings = Readings(
-        images=digits.test_images, labels=digits.test_labels, predicted=predicted, gradients=gradients
-    )
+    readings = Readings(images=digits.test_images, labels=digits.test_labels, predicted=predicted, gradients=gradients)
     paint(
         options.out,
         f"{percent} of handwritten digits read correctly",
@@ -175,7 +163,7 @@ def run(options: argparse.Namespace) -> float:
         readings,
     )
     print(f"{percent} of {len(predicted)} test digits read correctly after {seconds:.1f} s of training")
-    print(f"picture: {options.out}")
+    print(f"picture: {os.path.relpath(options.out)}")
     return accuracy
 
 
@@ -184,7 +172,7 @@ def main() -> int:
     try:
         with ad.use_backend(options.backend):
             return 0 if run(options) >= WANTED else 1
-    except ad.errors.BackendError as error:
+    except ad.BackendError as error:
         print(error, file=sys.stderr)
         return 2
 
