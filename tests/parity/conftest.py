@@ -52,17 +52,31 @@ def engine_numpy():
 
 @contextlib.contextmanager
 def engine_jax():
-    """Give autodiff_api on JAX in double precision (a global switch: threads must see it too)."""
+    """Give autodiff_api on JAX in double precision, compiling quickly (global switches: threads must see them)."""
     jax = pytest.importorskip("jax")
     import autodiff_api as ad
 
-    x64 = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
+    switches = ("jax_enable_x64", "jax_disable_most_optimizations")
+    before = {name: jax.config.values[name] for name in switches}
     try:
+        for name in switches:
+            jax.config.update(name, True)
         with ad.use_backend("jax"):
             yield ad
     finally:
-        jax.config.update("jax_enable_x64", x64)
+        for name, value in before.items():
+            jax.config.update(name, value)
+
+
+@contextlib.contextmanager
+def engine_jax_single():
+    """Give autodiff_api on JAX as it comes: float32."""
+    jax = pytest.importorskip("jax")
+    import autodiff_api as ad
+
+    assert not jax.config.jax_enable_x64
+    with ad.use_backend("jax"):
+        yield ad
 
 
 OPEN = {"torch": engine_torch, "numpy": engine_numpy, "jax": engine_jax}
@@ -254,4 +268,18 @@ def rehearsal():
 def numpy_ad():
     """Give autodiff_api on NumPy."""
     with engine_numpy() as module:
+        yield module
+
+
+@pytest.fixture
+def jax_ad():
+    """Give autodiff_api on JAX."""
+    with engine_jax() as module:
+        yield module
+
+
+@pytest.fixture
+def jax_single():
+    """Give autodiff_api on JAX in single precision."""
+    with engine_jax_single() as module:
         yield module
