@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from autodiff_api.tensors import Tensor, bound_class, namespace
+from autodiff_api.binding import bound_class, namespace
+from autodiff_api.tensors import Tensor
 
 
 class Parameter(Tensor):
@@ -28,7 +29,7 @@ class Parameter(Tensor):
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Self:
         """Return a leaf of the bound class for the backend of `data`."""
         tensor: Any = data if isinstance(data, Tensor) else _tensor(data)
-        kind: Any = next(c for c in cls.__mro__ if "_bound" not in vars(c))  # type(p)(...) works too
+        kind: Any = vars(cls).get("_public", cls)  # type(p)(data) works too
         bound: Any = bound_class(kind, tensor.__array_namespace__())
         parameter: Self = bound._create(tensor._value, requires_grad)
         return parameter

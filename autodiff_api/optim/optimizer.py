@@ -129,7 +129,8 @@ class Optimizer:
             ]
             for param, value, state in steps:  # nothing is computed any more, so nothing can fail
                 param.data = value
-                self.state[param] = state
+                if state:
+                    self.state[param] = state
         return loss
 
     def _next(self, param: Tensor, group: Group) -> tuple[Array, State]:

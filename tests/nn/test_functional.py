@@ -1,0 +1,204 @@
+"""Laws of nn.functional that need no PyTorch: derivatives by differences, compilation, refusals, randomness."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import autodiff_api as ad
+from autodiff_api.nn import functional as F
+from autodiff_api.nn.functional.special import normal_cdf
+
+rng = np.random.default_rng(1)
+POINTS = rng.standard_normal((3, 4)) * 2
+LABELS = np.array([1, 3, -100])
+WEIGHT = np.array([0.5, 1.0, 2.0, 1.5])
+
+FUNCTIONS = {
+    "relu": F.relu,
+    "sigmoid": F.sigmoid,
+    "tanh": F.tanh,
+    "softplus": F.softplus,
+    "gelu": F.gelu,
+    "gelu-tanh": lambda x: F.gelu(x, "tanh"),
+    "normal_cdf": normal_cdf,
+    "softmax": lambda x: F.softmax(x, dim=-1),
+    "log_softmax": lambda x: F.log_softmax(x, dim=0),
+    "linear": lambda x: F.linear(x, ad.asarray(POINTS[:2]), ad.asarray([1.0, 2.0])),
+    "cross_entropy": lambda x: F.cross_entropy(x, ad.asarray(LABELS), ad.asarray(WEIGHT), label_smoothing=0.1),
+    "cross_entropy-probabilities": lambda x: F.cross_entropy(x, ad.asarray(abs(POINTS) / 10)),
+    "mse_loss": lambda x: F.mse_loss(x, ad.asarray(POINTS[::-1])),
+    "l1_loss": lambda x: F.l1_loss(x, ad.asarray(POINTS[::-1] + 0.1)),
+    "bce": lambda x: F.binary_cross_entropy_with_logits(x, ad.asarray(abs(POINTS) / 10)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_gradient_is_the_quotient_of_differences(backend, name):
+    function = FUNCTIONS[name]
+    x = ad.tensor(POINTS, requires_grad=True)
+    weights = ad.asarray(np.cos(np.arange(math.prod(function(x).shape)))).reshape(function(x).shape)
+    (grad,) = ad.autograd.grad((function(x) * weights).sum(), x)
+    for place in np.ndindex(POINTS.shape):
+        step = np.zeros_like(POINTS)
+        step[place] = 1e-6
+        above, below = (
+            (function(ad.asarray(POINTS + side * step)) * weights).sum().item() for side in (1, -1)
+        )
+        assert grad[place].item() == pytest.approx((above - below) / 2e-6, rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_compiled_by_jax_with_its_gradient(name):
+    jax = pytest.importorskip("jax")
+    function = FUNCTIONS[name]
+
+    def value_and_grad(x):
+        x = x.detach().requires_grad_()
+        y = function(x).sum()
+        y.backward()
+        return y.detach(), x.grad
+
+    with ad.use_backend("jax"):
+        x = ad.asarray(POINTS)
+        for found, expected in zip(jax.jit(value_and_grad)(x), value_and_grad(x), strict=True):
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "gelu", "softplus", "softmax"])
+def test_raw_arrays_are_accepted(name):
+    raw, tensor = FUNCTIONS[name](POINTS), FUNCTIONS[name](ad.asarray(POINTS))
+    assert isinstance(raw, np.ndarray)
+    np.testing.assert_array_equal(raw, tensor.numpy())
+
+
+def test_normal_cdf_is_accurate_in_both_tails(backend):
+    places = np.linspace(-12, 12, 481)
+    found = normal_cdf(ad.asarray(places)).numpy()
+    expected = np.array([math.erfc(-x * math.sqrt(0.5)) / 2 for x in places])
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    assert abs(found - expected).max() < 3e-16
+    assert normal_cdf(ad.asarray([-60.0, 0.0, 60.0])).tolist() == [0.0, 0.5, 1.0]
+
+
+def test_normal_cdf_asks_the_namespace_first():
+    class Special:
+        def erfc(self, x):
+            return x * 0 + 3.0
+
+    class Mine(float):
+        special = Special()
+
+        def __array_namespace__(self):
+            return self
+
+    assert normal_cdf(Mine(0.5)) == 1.5
+
+
+def test_half_precision_gelu(backend):
+    xp = ad.namespace()
+    x = np.linspace(-8, 8, 33)
+    exact = F.gelu(ad.asarray(x)).numpy()
+    half = F.gelu(xp.asarray(x, dtype=getattr(xp, "float16", None) or np.float16))
+    assert "float16" in str(half.dtype)
+    np.testing.assert_allclose(half.astype(xp.float64).numpy(), exact, rtol=2e-3, atol=1e-3)
+
+
+def test_axis_is_named_once():
+    x = ad.asarray(POINTS)
+    assert F.softmax(x, axis=0).tolist() == F.softmax(x, dim=0).tolist() == F.softmax(x, 0).tolist()
+    with pytest.raises(ValueError, match=r"softmax\(\) was given no axis"):
+        F.softmax(x)
+    with pytest.raises(ad.ArgumentError, match=r"log_softmax\(\) was given both dim and axis"):
+        F.log_softmax(x, 0, axis=0)
+
+
+def test_softmax_dtype(backend):
+    xp = ad.namespace()
+    x = xp.asarray([1, 2, 3])
+    assert F.softmax(x, dim=0, dtype=xp.float32).dtype == xp.float32
+    assert F.log_softmax(xp.asarray([1.0, 2.0]), dim=0, dtype=xp.float32).dtype == xp.float32
+
+
+def test_class_out_of_bounds_is_refused(backend):
+    logits = ad.asarray(POINTS)
+    for label in (4, -1):
+        with pytest.raises(IndexError, match=r"Target is out of bounds in cross_entropy\(\).*\[0, 4\)"):
+            F.cross_entropy(logits, ad.asarray([0, label, 1]))
+    with pytest.raises(ad.ArgumentIndexError, match="Class values must be smaller than num_classes=3"):
+        F.one_hot(ad.asarray([0, 3]), 3)
+    with pytest.raises(ad.ArgumentIndexError, match="Class values must be non-negative"):
+        F.one_hot(ad.asarray([0, -3]), 3)
+
+
+def test_class_out_of_bounds_is_nan_where_nobody_can_look():
+    jax = pytest.importorskip("jax")
+    with ad.use_backend("jax"):
+        loss = jax.jit(lambda x, y: F.cross_entropy(x, y, reduction="none"))
+        found = loss(ad.asarray(POINTS), ad.asarray([1, 4, -100])).tolist()
+    assert math.isfinite(found[0])
+    assert math.isnan(found[1])
+    assert found[2] == 0
+
+
+def test_ignored_elements_pass_no_gradient_even_from_infinite_logits(backend):
+    x = ad.tensor([[0.0, 1.0], [-math.inf, 1.0]], requires_grad=True)
+    F.cross_entropy(x, ad.asarray([0, -100])).backward()
+    assert x.grad[1].tolist() == [0.0, 0.0]
+    assert np.isfinite(x.grad.numpy()).all()
+
+
+REFUSALS = [
+    (lambda x: F.relu([1.0]), TypeError, r"relu\(\) needs a tensor, got list"),
+    (lambda x: F.gelu(x, approximate="erf"), ValueError, r"gelu\(\) got approximate='erf'. Choose"),
+    (lambda x: F.dropout(x, 1.5), ValueError, "dropout probability has to be between 0 and 1, but got 1.5"),
+    (lambda x: F.one_hot(x), TypeError, r"one_hot\(\) is only applicable to index tensors"),
+    (lambda x: F.mse_loss(x, x, reduction="avg"), ValueError, "'avg' is not a valid value for reduction"),
+    (lambda x: F.mse_loss(x, x, weight=x[0]), ValueError, "Weights and input must have the same size"),
+    (lambda x: F.cross_entropy(x, x, reduction="avg"), ValueError, "'avg' is not a valid value for reduction"),
+    (lambda x: F.cross_entropy(x, ad.asarray([0, 1])), ValueError, r"Expected target shape \(3,\)"),
+    (lambda x: F.cross_entropy(x, x[:, 0]), TypeError, "expected an integer target of classes"),
+    (lambda x: F.cross_entropy(x, x.long()), TypeError, "Expected floating point type for target"),
+    (lambda x: F.cross_entropy(x, x, ignore_index=1), ValueError, "ignore_index is not supported"),
+    (lambda x: F.cross_entropy(x, x, label_smoothing=2.0), ValueError, "label_smoothing must be between"),
+    (lambda x: F.cross_entropy(x[0, 0], x[0, 0]), ValueError, "needs an input with a class axis"),
+    (lambda x: F.nll_loss(x, ad.asarray([0, 1, 1]), x[0, :2]), ValueError, "for all 4 classes or no classes"),
+    (lambda x: F.binary_cross_entropy_with_logits(x, x[0]), ValueError, r"Target size \(\(4,\)\) must be"),
+]
+
+
+@pytest.mark.parametrize(("call", "builtin", "text"), REFUSALS)
+def test_refusals_name_fact_place_and_remedy(call, builtin, text):
+    with pytest.raises(builtin, match=text) as caught:
+        call(ad.asarray(POINTS))
+    assert isinstance(caught.value, ad.AutodiffError)
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss])
+def test_broadcasting_losses_warn(loss):
+    with pytest.warns(UserWarning, match=r"target size \(\(4,\)\).*different to the input size \(\(3, 4\)\)") as caught:
+        loss(ad.asarray(POINTS), ad.asarray(POINTS[0]))
+    assert caught[0].filename == __file__
+
+
+def test_dropout_scales_what_it_keeps(backend):
+    x = ad.tensor(np.ones(10_000), requires_grad=True)
+    y = F.dropout(x, 0.25, generator=ad.Generator(0))
+    values, counts = np.unique(y.detach().numpy(), return_counts=True)
+    np.testing.assert_allclose(values, [0.0, 4 / 3])
+    assert abs(counts[0] / 10_000 - 0.25) < 0.02
+    assert abs(y.mean().item() - 1) < 0.02
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), y.detach().numpy())
+
+
+def test_dropout_is_reproducible_and_off_in_evaluation():
+    x = ad.asarray(POINTS)
+    first, again = (F.dropout(x, generator=ad.Generator(3)).tolist() for _ in range(2))
+    ad.manual_seed(3)
+    assert first == again == F.dropout(x).tolist()
+    assert F.dropout(x) is not x
+    assert F.dropout(x, training=False) is x
+    assert F.dropout(x, 0.0) is x
