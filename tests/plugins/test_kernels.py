@@ -51,7 +51,7 @@ def case(request, backend):
         raw = backend.namespace.asarray
         parts = key if isinstance(key, tuple) else (key,)
         parts = tuple(raw(part) if isinstance(part, np.ndarray) else part for part in parts)
-        return x, values, raw(x), raw(values), parts if isinstance(key, tuple) else parts[0]
+        return x, values, raw(x.copy()), raw(values), parts if isinstance(key, tuple) else parts[0]
 
     return make
 
