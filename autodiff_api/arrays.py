@@ -247,6 +247,10 @@ class Array:
         """Return the indices of the non-zero elements, one array per axis."""
         return self._xp.nonzero(self)
 
+    def norm(self) -> Self:
+        """Return the Euclidean norm of all elements."""
+        return self._xp.linalg.vector_norm(self)
+
     def numel(self) -> int:
         """Return the number of elements (PyTorch's name for `size`)."""
         return self.size

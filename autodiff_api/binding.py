@@ -7,7 +7,7 @@ from threading import RLock
 from typing import Any
 
 from .arrays import BINARY, COMPARE, UNARY
-from .backends import backend_of, default_backend, extra_ops, get_backend
+from .backends import Backend, backend_of, default_backend, extra_ops, get_backend
 from .graph import Leaf
 from .modes import mode
 from .namespaces import Bound, Lower, Namespace, mismatch
@@ -191,12 +191,12 @@ def _register(backend: Any, cls: Any) -> None:
     backend.register_array(cls, flatten, unflatten)
 
 
-def _make_namespace(name: str) -> Namespace:
-    backend = get_backend(name)
+def make_namespace(backend: Backend) -> Namespace:
+    """Return a new namespace over a backend; `namespace` gives the one that everybody shares."""
     ops: dict[str, Any] = {**OPS, **{op.name: op for op in extra_ops()}}
     lower = Lower(backend.namespace, backend.kernels, ops)
-    xp = Namespace(f"autodiff_api.{name}", lower, backend, tuple(backend.array_types), ops)
-    xp._pickled = namespace, (name,)
+    xp = Namespace(f"autodiff_api.{backend.name}", lower, backend, tuple(backend.array_types), ops)
+    xp._pickled = namespace, (backend.name,)
     body = {
         "__slots__": (), "__module__": Tensor.__module__, "_xp": xp, "_public": Tensor,
         "_bind": classmethod(bind), "_rebuild": staticmethod(rebuild),
@@ -215,7 +215,7 @@ def _namespace_of(name: str) -> Namespace:
     found = _namespaces.get(name)
     if found is None:
         with _making:
-            found = _namespaces.get(name) or _make_namespace(name)
+            found = _namespaces.get(name) or make_namespace(get_backend(name))
             _namespaces[name] = found
     return found
 

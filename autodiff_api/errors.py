@@ -28,7 +28,6 @@ __all__ = [
     "PluginContractError",
     "PluginLoadError",
     "PluginVersionError",
-    "PluginWarning",
     "RecomputeWarning",
     "ShapeError",
     "StateDictError",
@@ -133,5 +132,3 @@ class DetachWarning(UserWarning):
     """A tensor that requires grad was turned into a Python number; gradients stop there."""
 
 
-class PluginWarning(UserWarning):
-    """A plugin is broken; the host goes on without it."""

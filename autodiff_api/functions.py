@@ -183,6 +183,15 @@ class Functions:
 
     # --- said in other ops ---
 
+    def allclose(self, x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+        """Tell whether |x1 - x2| <= atol + rtol * |x2| for every element; infinities must be equal."""
+        xp: Any = self
+        a, b = (x.detach() if isinstance(x, self.array_class) else xp.asarray(x) for x in (x1, x2))
+        close = xp.less_equal(xp.abs(a - b), atol + rtol * xp.abs(b)) | xp.equal(a, b)
+        if equal_nan:
+            close = close | (xp.not_equal(a, a) & xp.not_equal(b, b))
+        return bool(xp.all(close))
+
     def broadcast_arrays(self, *arrays: Any) -> tuple[Any, ...]:
         """Broadcast arrays against each other."""
         shape = self.broadcast_shapes(*[x.shape for x in arrays])

@@ -16,14 +16,14 @@ def clone(x: Any, /, *, xp: Any) -> Any:
 
 
 def getitem(x: Any, key: Any, /, *, xp: Any) -> Any:
-    """Return `x[key]`."""
-    return x[key]
+    """Return `x[key]`, with the Ellipsis that the standard asks for in a key shorter than the shape."""
+    return x[_complete(key)]
 
 
 def setitem(x: Any, key: Any, value: Any, /, *, xp: Any) -> Any:
     """Return a copy of `x` in which `x[key] = value`."""
     out = xp.asarray(x, copy=True)
-    out[key] = value
+    out[_complete(key)] = value
     return out
 
 
@@ -34,12 +34,18 @@ def scatter_add(x: Any, key: Any, values: Any, /, *, xp: Any) -> Any:
     positions are found by indexing an array of element numbers, sorted, and equal ones summed by doubling.
     """
     if not _has_integer_array(key, xp):
-        return setitem(x, key, x[key] + values, xp=xp)
+        return setitem(x, key, x[_complete(key)] + values, xp=xp)
     size = _size(x.shape)
     numbers = xp.reshape(xp.arange(size, device=x.device), x.shape)[key]
     values = xp.broadcast_to(xp.astype(values, x.dtype), numbers.shape)
     totals = _sum_by_number(xp.reshape(numbers, (-1,)), xp.reshape(values, (-1,)), size, xp)
     return x + xp.reshape(totals, x.shape)
+
+
+def _complete(key: Any) -> Any:
+    parts = key if isinstance(key, tuple) else (key,)
+    basic = all(part is None or isinstance(part, int | slice) and not isinstance(part, bool) for part in parts)
+    return (*parts, ...) if basic else key
 
 
 def _sum_by_number(numbers: Any, values: Any, size: int, xp: Any) -> Any:

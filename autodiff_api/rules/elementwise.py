@@ -38,9 +38,10 @@ def hypot_x1(t: Any, x1: Any, out: Any, xp: Any) -> Any:
     return zero_where(out == 0, t * (x1 / out), xp)
 
 
-def logaddexp_x1(t: Any, x1: Any, x2: Any, out: Any, xp: Any) -> Any:  # exp(x1 - out), and its limits at ±inf
-    share = xp.where(xp.isinf(out), (1 + xp.tanh((x1 - x2) / 2)) / 2, xp.exp(x1 - out))
-    return t * xp.where(x1 == x2, 0.5, share)
+def logaddexp_x1(t: Any, x1: Any, x2: Any, out: Any, xp: Any) -> Any:
+    """Return t * exp(x1 - out), and its limits where both are infinite."""
+    limit = xp.where(x1 == x2, 0.5, (1 + xp.tanh((x1 - x2) / 2)) / 2)
+    return t * xp.where(xp.isinf(out), limit, xp.exp(x1 - out))
 
 
 def share_of_larger(t: Any, mine: Any, other: Any, xp: Any) -> Any:
@@ -129,7 +130,7 @@ RULES: dict[str, Rule] = {
     "floor": Elementwise(x=zero),
     "floor_divide": Elementwise(x1=zero, x2=zero),
     "hypot": Elementwise(x1=hypot_x1, x2=lambda t, x2, out, xp: hypot_x1(t, x2, out, xp)),
-    "imag": Elementwise(x=lambda t: -1j * t),
+    "imag": Elementwise(x=lambda t: t * -1j),
     "log": Elementwise(x=lambda t, x: t / x),
     "log10": Elementwise(x=lambda t, x: t / (x * LN10)),
     "log1p": Elementwise(x=lambda t, x: t / (1 + x)),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .kinds import General, Linear, Multilinear, Rule
-from .statistical import Shape
+from .statistical import Shape, unreduce
 
 
 def matmul_x1(t: Any, x1_shape: Shape, x2: Any, xp: Any) -> Any:
@@ -76,6 +77,33 @@ def diagonal_x(t: Any, x_shape: Shape, offset: int, xp: Any) -> Any:
     return only_diagonal(xp.broadcast_to(rows[..., None], x_shape), offset, xp)
 
 
+def norm_slope(x: Any, axis: Any, ord: Any, xp: Any) -> Any:
+    """Return d |x|_p / d conj(x) along `axis`: scaled by the largest element, 0 at the zero vector.
+
+    For p = inf and -inf the elements that attain it share equally; a count (p = 0) has slope 0.
+    """
+    size = xp.abs(x)
+    largest = xp.max(size, axis=axis, keepdims=True)
+    if ord == 0:
+        return xp.zeros_like(x)
+    if abs(ord) == math.inf:
+        extreme = largest if ord > 0 else xp.min(size, axis=axis, keepdims=True)
+        tied = xp.astype(size == extreme, size.dtype)
+        return xp.sign(x) * (tied / xp.sum(tied, axis=axis, keepdims=True))
+    unit = size / xp.where(largest == 0, xp.ones_like(largest), largest)
+    norm = xp.sum(unit**ord, axis=axis, keepdims=True) ** (1 / ord)
+    slope = (unit / xp.where(largest == 0, xp.ones_like(norm), norm)) ** (ord - 1)
+    return xp.sign(x) * xp.where(size == 0, xp.zeros_like(slope), slope)
+
+
+def vector_norm_vjp(t: Any, x: Any, axis: Any, keepdims: bool, ord: Any, xp: Any) -> Any:
+    return unreduce(t, x.shape, axis, keepdims, xp) * norm_slope(x, axis, ord, xp)
+
+
+def vector_norm_jvp(t: Any, x: Any, axis: Any, keepdims: bool, ord: Any, xp: Any) -> Any:
+    return xp.sum(xp.real(xp.conj(norm_slope(x, axis, ord, xp)) * t), axis=axis, keepdims=keepdims)
+
+
 def outer_x1(t: Any, x2: Any, xp: Any) -> Any:
     return xp.matmul(t, x2)
 
@@ -96,6 +124,7 @@ RULES: dict[str, Rule] = {
     "linalg.diagonal": Linear(x=diagonal_x),
     "linalg.outer": Multilinear(x1=outer_x1, x2=outer_x2),
     "linalg.trace": Linear(x=trace_x),
+    "linalg.vector_norm": General(vjp=vector_norm_vjp, jvp=vector_norm_jvp),
     "matmul": Multilinear(x1=matmul_x1, x2=matmul_x2),
     "matrix_transpose": Linear(x=lambda t, xp: xp.matrix_transpose(t)),
     "tensordot": Multilinear(x1=tensordot_x1, x2=tensordot_x2),
@@ -107,6 +136,7 @@ SIGNATURES = {
     "linalg.diagonal": "x, /, *, offset=0",
     "linalg.outer": "x1, x2, /",
     "linalg.trace": "x, /, *, offset=0, dtype=None",
+    "linalg.vector_norm": "x, /, *, axis=None, keepdims=False, ord=2",
     "matmul": "x1, x2, /",
     "matrix_transpose": "x, /",
     "tensordot": "x1, x2, /, *, axes=2",

@@ -59,7 +59,21 @@ def setitem(x: Any, key: Any, value: Any) -> Any:
     mask = _as_mask(x, key, value)
     if mask is not None:
         return jnp.where(mask, value, x)
-    return x.at[_checked(x.shape, key)].set(value)
+    try:
+        return x.at[_checked(x.shape, key)].set(value)
+    except ValueError:
+        if not value.shape or value.shape[0] != 1:
+            raise
+        return setitem(x, key, value[0])  # x[0] = [[1, 2]]: NumPy drops leading ones, JAX does not
+
+
+def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
+    """Return `x` with its axes in another order; they may be negative, as the standard has it since 2025.12.
+
+    >>> permute_dims(jnp.zeros((2, 3, 4)), (-1, 0, 1)).shape
+    (4, 2, 3)
+    """
+    return jnp.permute_dims(x, tuple(axis % x.ndim for axis in axes) if len(axes) == x.ndim else axes)
 
 
 def _as_mask(x: Any, key: Any, value: Any) -> Any:
@@ -123,7 +137,13 @@ BACKEND = Backend(
     name="jax",
     namespace=jnp,
     array_types=(jax.Array,),
-    kernels={"getitem": getitem, "scatter_add": scatter_add, "setitem": setitem, "to_device": place},
+    kernels={
+        "getitem": getitem,
+        "permute_dims": permute_dims,
+        "scatter_add": scatter_add,
+        "setitem": setitem,
+        "to_device": place,
+    },
     devices=jax.devices,
     place=place,
     to_numpy=np.asarray,

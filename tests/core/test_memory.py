@@ -1,0 +1,119 @@
+"""Graphs are freed at once, whatever their depth, without the garbage collector."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+import autodiff_api as ad
+
+
+@pytest.fixture
+def no_gc():
+    """Switch the garbage collector off, after a collection."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def small_graph():
+    x = ad.tensor([1.0, 2.0], requires_grad=True)
+    view = (x * 3)[0:1]
+    view.retain_grad()
+    y = ad.sum(ad.exp(view) * x[1])
+    return x, y
+
+
+def test_dropping_the_output_frees_the_graph(no_gc):
+    x, y = small_graph()
+    nodes = [weakref.ref(n) for n in walk(y._node)]
+    assert len(nodes) > 5 and all(r() is not None for r in nodes)
+    leaf = weakref.ref(x._node)
+    del y
+    assert [r() for r in nodes if r() is not None and r() is not leaf()] == []
+    del x
+    assert leaf() is None
+
+
+def walk(node):
+    seen, stack = set(), [node]
+    while stack:
+        node = stack.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            stack += [n for n, _ in node.next_functions]
+    return seen
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_backward_makes_no_cycle(no_gc, create_graph):
+    """With create_graph too: a gradient's graph holds its leaves weakly, so x.grad does not keep x alive."""
+    x, y = small_graph()
+    y.backward(create_graph=create_graph)
+    dies = weakref.ref(x)
+    del x, y
+    assert dies() is None
+
+
+def test_nothing_is_left_to_collect(no_gc):
+    def work():
+        x, y = small_graph()
+        (g,) = ad.autograd.grad(y, x, create_graph=True)
+        ad.sum(g * g).backward()
+        x.detach()[0] = 5.0
+
+    work()
+    gc.collect()
+    for _ in range(50):
+        work()
+    assert gc.collect() == 0
+
+
+def test_a_million_operations_go_backward_and_are_freed(no_gc):
+    x = ad.tensor([1.0], requires_grad=True)
+    y, one = x, ad.tensor([1.0])
+    for _ in range(1_000_000):
+        y = y + one
+    y.backward()
+    assert x.grad.item() == 1.0
+    last = weakref.ref(y._node)
+    del y
+    assert last() is None
+
+
+def test_a_hundred_thousand_views_and_a_double_backward():
+    x = ad.tensor([[1.0, 2.0]], requires_grad=True)
+    y = x
+    for _ in range(50_000):
+        y = ad.permute_dims(y, (1, 0)) * 1.0
+        y = ad.permute_dims(y, (1, 0))
+    (g,) = ad.autograd.grad(ad.sum(y * y), x, create_graph=True)
+    (h,) = ad.autograd.grad(ad.sum(g), x)
+    assert h.tolist() == [[2.0, 2.0]]
+
+
+def test_a_deep_chain_of_views_reads_and_writes():
+    base = ad.zeros((2, 3))
+    view = base
+    for _ in range(20_000):
+        view = view.mT
+    view[0, 0] = 5.0
+    assert base.tolist() == [[5.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    base += 1
+    assert view.tolist() == base.tolist()
+
+
+def test_a_freed_chain_is_recomputed_iteratively():
+    x = ad.tensor([0.5], requires_grad=True)
+    y = x
+    for _ in range(100_000):
+        y = y * 1.0000001
+    y = y * y
+    y.backward()
+    first = x.grad.item()
+    with pytest.warns(ad.RecomputeWarning, match="retain_graph=True"):
+        y.backward()
+    assert x.grad.item() == 2 * first
