@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -77,7 +76,7 @@ class Readings:
 
 
 def paint(
-    file: Path,
+    file: str,
     title: str,
     subtitle: str,
     step_loss: Sequence[float],
@@ -132,7 +131,16 @@ def paint_loss(figure: Figure, step_loss: Sequence[float], test_loss: Sequence[f
     axes.set(xlim=(0, len(step_loss)), yscale="log", xlabel="steps")
     axes.grid(axis="y", color=FAINT, linewidth=0.7)
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.tick_params(which="minor", labelleft=False)
     axes.legend(loc="upper right", labelcolor="linecolor", handlelength=1.4, borderaxespad=0)
+
+
+def paint_digit(figure: Figure, x: float, y: float, side: float, readings: Readings, index: int, label: str) -> None:
+    """Paint one digit with a label under it, in red if it was misread."""
+    good = readings.predicted[index] == readings.labels[index]
+    pen, style = (PEN, {"color": SOFT}) if good else (RED_PEN, {"color": RED, "fontweight": "bold"})
+    axes, _ = square(figure, x, y, side, X=readings.images[index], vmin=0, vmax=1, cmap=pen)
+    axes.set_xlabel(label, labelpad=1.5, **style)
 
 
 def paint_readings(figure: Figure, readings: Readings) -> None:
@@ -140,34 +148,23 @@ def paint_readings(figure: Figure, readings: Readings) -> None:
     left, bottom, width, height = READINGS
     wrong = readings.wrong[: ROWS * COLUMNS]
     right = readings.right[: ROWS * COLUMNS - len(wrong)]
-    heading(figure, left, 6.75, "What it reads", mistakes(readings))
+    heading(figure, left, 6.75, "What it reads", remark_on_mistakes(len(readings.labels), len(readings.wrong)))
     side = 0.47
     for place, index in enumerate([*right, *wrong]):
         row, column = divmod(place, COLUMNS)
         x = left + column * (width - side) / (COLUMNS - 1)
         y = bottom + height - side - row * (height - side - 0.2) / (ROWS - 1)
         read, truth = readings.predicted[index], readings.labels[index]
-        axes, _ = square(
-            figure,
-            x,
-            y,
-            side,
-            X=readings.images[index],
-            vmin=0,
-            vmax=1,
-            cmap=PEN if read == truth else RED_PEN,
-        )
-        style = {"color": SOFT} if read == truth else {"color": RED, "fontweight": "bold"}
-        axes.set_xlabel(f"{read}" if read == truth else f"{read} ({truth})", labelpad=1.5, **style)
+        label = f"{read}" if read == truth else f"{read} ({truth})"
+        paint_digit(figure, x, y, side, readings, index, label)
 
 
-def mistakes(readings: Readings) -> str:
-    seen = f"{len(readings.labels)} digits it has never seen"
-    count = len(readings.wrong)
-    if count == 0:
-        return f"some of {seen}, all of which it read correctly"
-    which = "its only mistake" if count == 1 else f"its {count} mistakes"
-    return f"some of {seen}; {which} in red, with the truth in brackets"
+def remark_on_mistakes(digits: int, mistakes: int) -> str:
+    seen = f"some of {digits} digits it has never seen"
+    if mistakes == 0:
+        return f"{seen}, all of which it read correctly"
+    which = "its only mistake" if mistakes == 1 else f"its {mistakes} mistakes"
+    return f"{seen}; {which} in red, with the truth in brackets"
 
 
 def paint_gradients(figure: Figure, readings: Readings) -> None:
@@ -177,28 +174,17 @@ def paint_gradients(figure: Figure, readings: Readings) -> None:
     left, bottom, width, side = GRADIENTS
     chosen = explained(readings)
     strongest = np.quantile(np.abs(readings.gradients[chosen]), 0.99)
+    colours = {"vmin": -strongest, "vmax": strongest, "cmap": BLUE_TO_RED}
+    around = np.arange(-1, 9)  # a margin of paper closes the outline
     for place, index in enumerate(chosen):
         x = left + place * (width - 2.0 * side - 0.06) / (EXPLAINED - 1)
         read, truth = readings.predicted[index], readings.labels[index]
-        image = readings.images[index]
-        digit, _ = square(figure, x, bottom, side, X=image, vmin=0, vmax=1, cmap=PEN if read == truth else RED_PEN)
-        digit.set_xlabel(
-            f"read as {read}" + ("" if read == truth else f", is {truth}"),
-            color=SOFT if read == truth else RED,
-        )
-        heat, colours = square(
-            figure,
-            x + side + 0.06,
-            bottom,
-            side,
-            X=readings.gradients[index],
-            vmin=-strongest,
-            vmax=strongest,
-            cmap=BLUE_TO_RED,
-        )
-        around = np.arange(-1, 9)
-        heat.contour(around, around, np.pad(image, 1), levels=[0.45], colors=INK, linewidths=1.0, alpha=0.8)
-    scale = figure.colorbar(colours, cax=axes_at(figure, SCALE), ticks=[-strongest, strongest])
+        label = f"read as {read}" if read == truth else f"read as {read}, is {truth}"
+        paint_digit(figure, x, bottom, side, readings, index, label)
+        axes, heat = square(figure, x + side + 0.06, bottom, side, X=readings.gradients[index], **colours)
+        outline = np.pad(readings.images[index], 1)
+        axes.contour(around, around, outline, levels=[0.45], colors=INK, linewidths=1.0, alpha=0.8)
+    scale = figure.colorbar(heat, cax=axes_at(figure, SCALE), ticks=[-strongest, strongest])
     scale.outline.set_visible(False)
     scale.ax.set_yticklabels(["ink lowers", "ink raises"])
 

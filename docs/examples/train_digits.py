@@ -135,9 +135,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--backend", default=ad.default_backend(), help="numpy, jax ... (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=60, help="passes over the digits (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="fixes all that is drawn (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FILE.png", help="the picture (default: beside this script)")
+    parser.add_argument("--out", metavar="FILE.png", help="the picture (default: beside this script)")
     options = parser.parse_args()
-    options.out = options.out or Path(__file__).with_name(f"digits-{options.backend}.png")
+    if options.epochs < 1:
+        parser.error("--epochs must be at least 1")
+    options.out = options.out or os.path.relpath(Path(__file__).with_name(f"digits-{options.backend}.png"))
     return options
 
 
@@ -163,7 +165,7 @@ def run(options: argparse.Namespace) -> float:
         readings,
     )
     print(f"{percent} of {len(predicted)} test digits read correctly after {seconds:.1f} s of training")
-    print(f"picture: {os.path.relpath(options.out)}")
+    print(f"picture: {options.out}")
     return accuracy
 
 
