@@ -6,6 +6,7 @@ same name; these are the fallback, and what the law "kernel = generic" compares 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,14 +17,26 @@ def clone(x: Any, /, *, xp: Any) -> Any:
 
 
 def getitem(x: Any, key: Any, /, *, xp: Any) -> Any:
-    """Return `x[key]`, with the Ellipsis that the standard asks for in a key shorter than the shape."""
-    return x[_complete(key)]
+    """Return `x[key]`, also where the standard asks for an Ellipsis, or has no slices beside integer arrays."""
+    parts = _complete(key, x.ndim)
+    arrays = [part for part in parts if _is_integer_array(part, xp)]
+    if len(arrays) != 1 or any(isinstance(part, int) for part in parts):
+        return x[parts]
+    place = next(i for i, part in enumerate(parts) if part is arrays[0])
+    y = x[(*parts[:place], slice(None), *parts[place + 1 :])]
+    axis = y.ndim - len(parts) + place if ... in parts[:place] else place
+    taken = xp.take(y, xp.reshape(arrays[0], (-1,)), axis=axis)
+    return xp.reshape(taken, (*y.shape[:axis], *arrays[0].shape, *y.shape[axis + 1 :]))
 
 
 def setitem(x: Any, key: Any, value: Any, /, *, xp: Any) -> Any:
-    """Return a copy of `x` in which `x[key] = value`."""
+    """Return a copy of `x` in which `x[key] = value`; None in the key, which the standard forbids, is undone."""
     out = xp.asarray(x, copy=True)
-    out[_complete(key)] = value
+    parts = _complete(key, x.ndim)
+    plain = tuple(part for part in parts if part is not None)
+    if len(plain) < len(parts) and hasattr(value, "shape"):
+        value = xp.reshape(xp.broadcast_to(value, x[parts].shape), x[plain].shape)
+    out[plain] = value
     return out
 
 
@@ -33,19 +46,25 @@ def scatter_add(x: Any, key: Any, values: Any, /, *, xp: Any) -> Any:
     A key that names each element once is read, added to and assigned. Integer arrays may repeat: their
     positions are found by indexing an array of element numbers, sorted, and equal ones summed by doubling.
     """
-    if not _has_integer_array(key, xp):
-        return setitem(x, key, x[_complete(key)] + values, xp=xp)
-    size = _size(x.shape)
-    numbers = xp.reshape(xp.arange(size, device=x.device), x.shape)[key]
+    if not any(_is_integer_array(part, xp) for part in _complete(key, x.ndim)):
+        return setitem(x, key, getitem(x, key, xp=xp) + values, xp=xp)
+    size = math.prod(x.shape)
+    numbers = getitem(xp.reshape(xp.arange(size, device=x.device), x.shape), key, xp=xp)
     values = xp.broadcast_to(xp.astype(values, x.dtype), numbers.shape)
     totals = _sum_by_number(xp.reshape(numbers, (-1,)), xp.reshape(values, (-1,)), size, xp)
     return x + xp.reshape(totals, x.shape)
 
 
-def _complete(key: Any) -> Any:
+def _complete(key: Any, ndim: int) -> tuple[Any, ...]:
+    """Return a key as a tuple, with the Ellipsis that the standard asks for when it is shorter than the shape."""
     parts = key if isinstance(key, tuple) else (key,)
-    basic = all(part is None or isinstance(part, int | slice) and not isinstance(part, bool) for part in parts)
-    return (*parts, ...) if basic else key
+    masked = any(isinstance(part, bool) or "bool" in str(getattr(part, "dtype", "")) for part in parts)
+    used = sum(part is not None for part in parts)
+    return parts if masked or used >= ndim or any(part is ... for part in parts) else (*parts, ...)
+
+
+def _is_integer_array(part: Any, xp: Any) -> bool:
+    return hasattr(part, "dtype") and part.ndim > 0 and xp.isdtype(part.dtype, "integral")
 
 
 def _sum_by_number(numbers: Any, values: Any, size: int, xp: Any) -> Any:
@@ -65,18 +84,6 @@ def _sum_by_number(numbers: Any, values: Any, size: int, xp: Any) -> Any:
     found = xp.take(numbers, safe) == wanted
     totals = xp.take(sums, safe)
     return xp.where(found, totals, xp.zeros_like(totals))
-
-
-def _has_integer_array(key: Any, xp: Any) -> bool:
-    parts = key if isinstance(key, tuple) else (key,)
-    return any(hasattr(p, "dtype") and xp.isdtype(p.dtype, "integral") and p.ndim for p in parts)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def to_device(x: Any, device: Any, /, *, stream: Any = None, xp: Any) -> Any:
