@@ -205,8 +205,7 @@ def test_threads_share_a_generator_without_losing_numbers():
     generator = ad.Generator(0)
     found = []
     threads = [
-        threading.Thread(target=lambda: found.extend(generator.random(1).item() for _ in range(500)))
-        for _ in range(4)
+        threading.Thread(target=lambda: found.extend(generator.random(1).item() for _ in range(500))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()

@@ -44,9 +44,7 @@ def load(owner: str, own: Mapping[str, Tensor], given: Mapping[str, Any], strict
     if problems:
         listed = "\n\t".join(problems)
         remedy = " Pass strict=False to load only what is there." if strict and any(result) else ""
-        raise StateDictError(
-            f"Error(s) in loading state_dict for {owner}:\n\t{listed}\nNothing was loaded.{remedy}"
-        )
+        raise StateDictError(f"Error(s) in loading state_dict for {owner}:\n\t{listed}\nNothing was loaded.{remedy}")
     with no_grad():
         for _, tensor, value in shared:
             tensor.copy_(counterpart(value, tensor))

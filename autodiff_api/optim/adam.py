@@ -55,9 +55,7 @@ class Adam(Optimizer):
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise `ArgumentError` for an option that makes no sense."""
-        refuse_negative(
-            self._name, options, lr="learning rate", eps="epsilon value", weight_decay="weight_decay value"
-        )
+        refuse_negative(self._name, options, lr="learning rate", eps="epsilon value", weight_decay="weight_decay value")
         for index, beta in enumerate(options["betas"]):
             if not 0 <= beta < 1:
                 raise ArgumentError(
@@ -111,6 +109,4 @@ class AdamW(Adam):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(
-            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True
-        )
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)

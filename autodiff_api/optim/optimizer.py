@@ -20,6 +20,10 @@ class Optimizer:
     `params` is an iterable of tensors, or of dictionaries with the key "params" and options of their own;
     `defaults` are the options of a group that has none of its own. As in PyTorch `param_groups` is a list of
     dictionaries, whose options may be changed between steps, and `state` a dictionary by parameter.
+
+    In a function that an engine compiles, state must go in and out like the parameters: make the optimizer
+    there, give it the state with `load_state_dict`, step, and return `state_dict()["state"]`. The options
+    become constants of the program; the number of steps, which is part of the state, does not.
     """
 
     def __init__(self, params: Params, defaults: Mapping[str, Any]) -> None:

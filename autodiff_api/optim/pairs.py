@@ -13,9 +13,7 @@ def by_parts(update: Update, param: Array, grad: Array, state: State, options: G
     """Return what `update` makes of the parts of complex numbers, put together again."""
     parts = {key: value if key == "step" else to_pairs(value) for key, value in state.items()}
     moved, new = update(to_pairs(param), to_pairs(grad), parts, options)
-    return from_pairs(moved), {
-        key: value if key == "step" else from_pairs(value) for key, value in new.items()
-    }
+    return from_pairs(moved), {key: value if key == "step" else from_pairs(value) for key, value in new.items()}
 
 
 def to_pairs(x: Array) -> Array:

@@ -9,6 +9,7 @@ import pytest
 
 import autodiff_api as ad
 
+
 class Fixed(NamedTuple):
     """A floating-point input that PyTorch does not differentiate."""
 

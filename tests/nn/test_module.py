@@ -34,19 +34,25 @@ def network(lib):
     return Net()
 
 
-def test_names_are_pytorchs():
+PREFIX, DUPLICATES, FLAT = {"prefix": "net"}, {"remove_duplicate": False}, {"recurse": False}
+
+
+@pytest.mark.parametrize(
+    ("method", "choices"),
+    [
+        ("named_parameters", [{}, PREFIX, DUPLICATES, FLAT]),
+        ("named_buffers", [{}, PREFIX, DUPLICATES, FLAT]),
+        ("named_modules", [{}, PREFIX, DUPLICATES]),
+        ("named_children", [{}]),
+        ("state_dict", [{}, PREFIX]),
+    ],
+)
+def test_names_are_pytorchs(method, choices):
     torch = pytest.importorskip("torch")
-    ours, theirs = network(ad), network(torch)
-    for method in ("named_parameters", "named_buffers", "named_modules", "named_children", "state_dict"):
-        for options in ({}, {"prefix": "net"}, {"remove_duplicate": False}, {"recurse": False}):
-            if options and method == "named_children" or method == "state_dict" and len({"prefix", *options}) > 1:
-                continue
-            if method == "named_modules" and "recurse" in options:
-                continue
-            found, expected = getattr(ours, method)(**options), getattr(theirs, method)(**options)
-            names = [list(x) if isinstance(x, dict) else [name for name, _ in x] for x in (found, expected)]
-            assert names[0] == names[1], (method, options)
-            assert names[0], method
+    for options in choices:
+        found, expected = (dict(getattr(network(lib), method)(**options)) for lib in (ad, torch))
+        assert list(found) == list(expected)
+        assert found
 
 
 def test_repr_is_pytorchs():

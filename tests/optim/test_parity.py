@@ -60,7 +60,7 @@ def numbers(dtype):
 
     def draw(shape):
         real = rng.standard_normal(shape)
-        return np.asarray(real + 1j * rng.standard_normal(shape) if dtype == complex else real)
+        return np.asarray(real + 1j * rng.standard_normal(shape) if dtype is complex else real)
 
     return [draw(s) for s in shapes], [[draw(s) for s in shapes] for _ in range(STEPS)]
 

@@ -84,9 +84,7 @@ def gelu(input: Array, approximate: str = "none") -> Array:
     if approximate == "none":
         return input * normal_cdf(input)
     if approximate != "tanh":
-        raise ArgumentError(
-            f"gelu() got approximate={approximate!r}. Choose 'none' (exact) or 'tanh' (faster)."
-        )
+        raise ArgumentError(f"gelu() got approximate={approximate!r}. Choose 'none' (exact) or 'tanh' (faster).")
     # Beyond 10 the tanh is 1 to the last bit and its derivative 0, while the cube might overflow.
     x = xp.clip(input, -10.0, 10.0)
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))

@@ -32,6 +32,19 @@ def one_axis(dim: int | None, axis: int | None, function: str) -> int:
     return axis if dim is None else dim  # type: ignore[return-value]
 
 
+def as_index(x: Array, function: str) -> Array:
+    """Return integer classes in a dtype that can be compared with any number of classes and any index.
+
+    In a uint8, -100 is 156 for some engines. Raises `ArgumentTypeError` for what is not integer.
+    """
+    xp = namespace_of(x, function)
+    if not xp.isdtype(x.dtype, "integral"):
+        raise ArgumentTypeError(
+            f"{function}() expected an integer tensor of classes, got {x.dtype}. Convert it with .long()."
+        )
+    return x if xp.isdtype(x.dtype, (xp.int32, xp.int64)) else xp.astype(x, xp.int32)
+
+
 def constant(x: Array) -> Array:
     """Return `x` as a constant of this level: no gradient passes through a tensor."""
     return x.detach() if isinstance(x, Tensor) else x
@@ -52,8 +65,7 @@ def check_reduction(reduction: str, function: str) -> None:
     """Refuse a `reduction` that PyTorch doesn't know."""
     if reduction not in ("none", "mean", "sum"):
         raise ArgumentError(
-            f"{reduction!r} is not a valid value for reduction in {function}(). "
-            "Choose 'none', 'mean' or 'sum'."
+            f"{reduction!r} is not a valid value for reduction in {function}(). Choose 'none', 'mean' or 'sum'."
         )
 
 

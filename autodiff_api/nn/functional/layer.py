@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from autodiff_api.errors import ArgumentError, ArgumentTypeError
+from autodiff_api.errors import ArgumentError
 from autodiff_api.random import Generator, default_generator
 
-from .common import Array, namespace_of, refuse_where
+from .common import Array, as_index, namespace_of, refuse_where
 
 
 def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -22,9 +22,7 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
     return product if bias is None else product + bias
 
 
-def dropout(
-    input: Array, p: float = 0.5, training: bool = True, *, generator: Generator | None = None
-) -> Array:
+def dropout(input: Array, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Array:
     """Zero each element with probability `p` and scale the others by 1 / (1 - p).
 
     Returns `input` itself when not `training`. The mask is drawn on the host from `generator`, the default
@@ -66,17 +64,14 @@ def one_hot(input: Array, num_classes: int = -1) -> Array:
             [0, 0, 1]])
     """
     xp = namespace_of(input, "one_hot")
-    if not xp.isdtype(input.dtype, "integral"):
-        raise ArgumentTypeError(
-            f"one_hot() is only applicable to index tensors, got {input.dtype}. Convert with .long()."
-        )
+    index = as_index(input, "one_hot")
     if num_classes == -1:
-        num_classes = int(xp.max(input)) + 1
-    refuse_where(input < 0, "Class values must be non-negative in one_hot(). Check the labels.")
+        num_classes = int(xp.max(index)) + 1
+    refuse_where(index < 0, "Class values must be non-negative in one_hot(). Check the labels.")
     refuse_where(
-        input >= num_classes,
+        index >= num_classes,
         f"Class values must be smaller than num_classes={num_classes} in one_hot(). "
         "Raise num_classes or check the labels.",
     )
-    classes = xp.arange(num_classes, dtype=input.dtype, device=input.device)
-    return xp.astype(xp.expand_dims(input, axis=-1) == classes, input.dtype)
+    classes = xp.arange(num_classes, dtype=index.dtype, device=input.device)
+    return xp.astype(xp.expand_dims(index, axis=-1) == classes, input.dtype)

@@ -12,7 +12,7 @@ from math import prod
 from autodiff_api.errors import ArgumentError, ArgumentTypeError
 
 from .activation import log1pexp, log_softmax
-from .common import Array, check_reduction, namespace_of, reduced, refuse_where
+from .common import Array, as_index, check_reduction, namespace_of, reduced, refuse_where
 
 
 def mse_loss(input: Array, target: Array, *, reduction: str = "mean", weight: Array | None = None) -> Array:
@@ -95,9 +95,7 @@ def cross_entropy(
     tensor(0.3466)
     """
     if not 0 <= label_smoothing <= 1:
-        raise ArgumentError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing} in cross_entropy()."
-        )
+        raise ArgumentError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing} in cross_entropy().")
     axis = class_axis(input, weight, "cross_entropy")
     log_p = log_softmax(input, dim=axis)
     if target.shape == input.shape:
@@ -176,9 +174,7 @@ def probability_loss(
     return reduced(loss, reduction, name)
 
 
-def checked_classes(
-    log_p: Array, target: Array, axis: int, ignore_index: int, name: str
-) -> tuple[Array, Array, Array]:
+def checked_classes(log_p: Array, target: Array, axis: int, ignore_index: int, name: str) -> tuple[Array, Array, Array]:
     """Return which elements count, an index in bounds for all, and which classes were out of bounds."""
     xp = namespace_of(log_p, name)
     expected = log_p.shape[:axis] + log_p.shape[axis + 1 :]
@@ -188,10 +184,7 @@ def checked_classes(
             f"{target.shape}. "
             "A target of classes has no class axis."
         )
-    if not xp.isdtype(target.dtype, "integral"):
-        raise ArgumentTypeError(
-            f"expected an integer target of classes, got {target.dtype} in {name}(). Convert with .long()."
-        )
+    target = as_index(target, name)
     classes = log_p.shape[axis]
     kept = target != ignore_index
     outside = (target < 0) | (target >= classes)
