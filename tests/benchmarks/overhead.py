@@ -5,8 +5,9 @@
     python tests/benchmarks/overhead.py --check         # exit with 1 if a bar is missed
 
 The extra `bench` installs the peers; those that are missing are left out. Everything runs on one thread of
-one core. Contenders take turns, round by round, so a busy machine slows all of them alike, and a figure is
-the median of the rounds. A ratio is our time over the peer's; a bar is the largest ratio that we accept.
+one core, and what counts is processor time, so that other programs do not. Contenders take turns, round by
+round, and a figure is the median of the rounds. A ratio is our time over the peer's; a bar is the largest
+ratio that we accept.
 """
 
 from __future__ import annotations
@@ -65,9 +66,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=SUITES, default=SUITES, help="run these parts only")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, says nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE, too")
@@ -82,7 +81,7 @@ def main() -> int:
 
     effort = QUICK if options.quick else FULL
     rows = list(measure(options.only, effort))
-    print(f"One thread, medians of {effort.rounds} rounds. {versions()}.\n")
+    print(f"One thread, processor time, medians of {effort.rounds} rounds. {versions()}.\n")
     print("\n".join(table(rows)))
     if options.json:
         data = [{**asdict(row), "ratio": row.ratio, "passed": row.passed} for row in rows]

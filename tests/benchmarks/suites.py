@@ -74,7 +74,7 @@ QUICK = Effort(
 
 
 def medians(contenders: dict[str, Contender], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each contender; in every round each has its turn."""
+    """Return the median seconds of processor time of each contender; in every round each has its turn."""
     for run in contenders.values():
         run()  # compile, fill caches
     gc.collect()
@@ -82,9 +82,9 @@ def medians(contenders: dict[str, Contender], rounds: int) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
-            start = time.perf_counter()
+            start = time.process_time()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
@@ -118,9 +118,7 @@ def operands(shape: tuple[int, ...]) -> list[np.ndarray]:
 
 def tensor_chain(xp: Any, arrays: Sequence[np.ndarray], needs: Sequence[bool], operations: int) -> Contender:
     """Make the chain as PyTorch's users write it; `xp` is our namespace, or torch itself."""
-    x, a, b = (
-        xp.asarray(array.copy()).requires_grad_(need) for array, need in zip(arrays, needs, strict=True)
-    )
+    x, a, b = (xp.asarray(array.copy()).requires_grad_(need) for array, need in zip(arrays, needs, strict=True))
     seed = xp.ones_like(x.detach())
 
     def run() -> None:
@@ -283,13 +281,13 @@ def long_chain_of(contender: str, additions: int) -> dict[str, float]:
     b = xp.asarray(np.full(1, 0.5, dtype=np.float32))
     (x + b).backward()
     x.grad = None
-    before, start = peak_mib(), time.perf_counter()
+    before, start = peak_mib(), time.process_time()
     y = x
     for _ in range(additions):
         y = y + b
     y.backward()
     del y
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     assert x.grad.tolist() == [1.0]
     return {"seconds": seconds, "MiB": peak_mib() - before}
 
