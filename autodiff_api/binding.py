@@ -63,30 +63,31 @@ def _in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def _viewing(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     """Bind an op whose result looks through to its argument."""
-    view_class, name = cls._view_class, recorder.bound.op.name
+    view_class = cls._view_class
 
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         values, nodes, statics = recorder.arguments((x, *args), kwargs)
         recording = mode().recording
         out, node = recorder.record(values, nodes, statics, recording)
-        if not isinstance(x, cls) or (name == "reshape" and not _stays_view(x, statics)):
+        if not isinstance(x, cls):
             return cls._make(out, node)
         return make_view(view_class, x, Derivation(recorder, statics, recording), out, node)
 
     return call
 
 
-def _stays_view(x: Any, statics: tuple[Any, ...]) -> bool:
-    """Tell whether `reshape(x, shape, copy=copy)` is a view of x, and not a copy."""
-    shape, copy = statics
-    if copy:
-        return False
-    same = not isinstance(x, ViewMixin) or viewable(x, shape)
-    if copy is False and not same:
-        raise ValueError(
-            f"reshape to {shape}: the elements of this view don't lie so that it can be done without a copy"
-        )
-    return same
+def _reshape(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+    """Bind reshape: a view where the base's strides allow one; what the engine copies is its own affair."""
+    view = _viewing(recorder, cls)
+
+    def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
+        result = view(x, shape)
+        stays = not isinstance(x, ViewMixin) or viewable(x, result.shape)
+        if copy is False and not stays:
+            raise ValueError(f"reshape to {shape}: the elements of this view don't lie so that it needs no copy")
+        return result if stays and not copy else cls._make(result._value, result._node)
+
+    return reshape
 
 
 def _getitem(recorder: Recorder, cls: Any) -> Callable[..., Any]:
@@ -124,7 +125,7 @@ def _astype(recorder: Recorder, cls: Any) -> Callable[..., Any]:
 
 
 SPECIAL: dict[str, Callable[[Recorder, Any], Callable[..., Any]]] = {
-    "astype": _astype, "getitem": _getitem, "scatter_add": _with_key, "setitem": _with_key,
+    "astype": _astype, "getitem": _getitem, "reshape": _reshape, "scatter_add": _with_key, "setitem": _with_key,
 }  # fmt: skip
 
 
