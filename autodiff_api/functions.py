@@ -147,7 +147,7 @@ class Functions:
 
     def tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """Return a new leaf that holds a copy of `data` (PyTorch's `torch.tensor`)."""
-        if isinstance(data, self.array_class):
+        if hasattr(data, "detach"):
             data = data.detach()
         x = self.array_class._asarray(data, dtype=dtype, device=device, copy=True)
         return self.array_class._create(x._value, requires_grad)

@@ -17,7 +17,7 @@ from .errors import GradientError, HookError
 from .graph import Edge, Leaf, Walk, hooks_of
 from .modes import MODE, mode, no_grad, replace_mode
 
-_commit_lock = threading.Lock()
+_commit_lock = threading.RLock()
 
 
 def backward(
@@ -58,6 +58,7 @@ def backward(
     if targets is not None:
         owners += [(x, found[x._node]) for x in targets if x._node in found and not x.is_leaf]
     accumulate(owners, create_graph)
+    walk.freed.done = True
 
 
 def grad(
@@ -105,6 +106,7 @@ def grad(
                 "One of the differentiated Tensors appears to not have been used in the graph. "
                 "Set allow_unused=True if this is the desired behavior."
             )
+    walk.freed.done = True
     return tuple(results)
 
 

@@ -65,7 +65,7 @@ class Recipe:
 
 
 class Freed:
-    """What stands in `Node.saved` once a walk has dropped it; `done` tells whether that walk succeeded."""
+    """What stands in `Node.saved` once a walk has dropped it; `done` once all its gradients are delivered."""
 
     __slots__ = ("done",)
 
@@ -226,7 +226,6 @@ class Walk:
         self._loop(pending, heap, needed, uses)
         for leaf, t in pending.items():
             self._complete(leaf, t)
-        self.freed.done = True
         return self.found
 
     def _loop(

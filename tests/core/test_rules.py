@@ -207,3 +207,40 @@ def test_a_rule_that_lies_about_its_shape_is_named():
 
 def test_kinds_are_said_once():
     assert {type(op.rule) for op in OPS.values() if op.rule} == {Elementwise, General, Linear, Multilinear}
+
+
+def test_a_plugins_op_works_like_any_other(monkeypatch):
+    """An op with its signature, rule and generic kernel, said in one place: first and second order, any backend."""
+    from autodiff_api import binding
+    from autodiff_api.rules import Op
+
+    swish = Op(
+        "swish",
+        "x, /, *, beta=1.0",
+        Elementwise(x=lambda t, x, beta, xp: t * xp.swish_slope(x, beta=beta)),
+        kernel=lambda x, /, *, beta=1.0, xp: x / (1 + xp.exp(-beta * x)),
+    )
+
+    def slope(x, /, *, beta=1.0, xp):
+        s = 1 / (1 + xp.exp(-beta * x))
+        return s + beta * x * s * (1 - s)
+
+    def curvature(t, x, beta, xp):
+        s = 1 / (1 + xp.exp(-beta * x))
+        return t * (beta * s * (1 - s) * (2 + beta * x * (1 - 2 * s)))
+
+    swish_slope = Op("swish_slope", "x, /, *, beta=1.0", Elementwise(x=curvature), kernel=slope)
+    monkeypatch.setattr(binding, "extra_ops", lambda: [swish, swish_slope])
+    from dataclasses import replace
+
+    for backend in ("numpy", "jax"):
+        xp = make_namespace(replace(ad.get_backend(backend), name=f"{backend}2", register_array=None))
+        x = xp.asarray([-1.0, 0.5, 2.0], requires_grad=True)
+        y = xp.swish(x, beta=2.0)
+        assert y.grad_fn.name() == "Swish"
+        (g,) = ad.autograd.grad(xp.sum(y), x, create_graph=True)
+        by_hand = x / (1 + xp.exp(-2.0 * x))
+        (wanted,) = ad.autograd.grad(xp.sum(by_hand), x, create_graph=True)
+        (h,), (second,) = (ad.autograd.grad(xp.sum(first), x) for first in (g, wanted))
+        np.testing.assert_allclose(np.asarray(g.detach()), np.asarray(wanted.detach()), rtol=1e-5)
+        np.testing.assert_allclose(np.asarray(h), np.asarray(second), rtol=1e-4)
