@@ -37,7 +37,7 @@ class InPlace(Array):
         return self._assign(result)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if isinstance(value, ViewMixin) and value._parent is self and getattr(value._how, "statics", (None,))[0] is key:
+        if isinstance(value, ViewMixin) and value._parent is self and value._how.is_item(key):
             return  # the end of `x[key] += y`: the view has written through already
         if isinstance(self._node, Leaf):
             check_writable(self[...])  # PyTorch speaks of a view of the leaf here

@@ -13,7 +13,7 @@ from .export import Export
 from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of
 from .inplace import InPlace
 from .modes import no_grad
-from .views import DETACHED, make_view
+from .views import ViewMixin, detached
 
 new = object.__new__
 
@@ -31,7 +31,7 @@ class Tensor(InPlace, Export):
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_grad", "_node", "_value")
+    __slots__ = ("__weakref__", "_grad", "_node", "_sharers", "_value")
     _view_class: Any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -183,8 +183,8 @@ class Tensor(InPlace, Export):
         gradients.backward(self, gradient, retain_graph, create_graph, inputs)
 
     def detach(self) -> Any:
-        """Return a view of the same data that doesn't require grad."""
-        return make_view(self._view_class, self, DETACHED, self._value, None)
+        """Return the same data without its history; a write to either shows in both."""
+        return detached(self)
 
     @property
     def data(self) -> Any:
@@ -203,8 +203,8 @@ class Tensor(InPlace, Export):
 
     def detach_(self) -> Self:
         """Forget this tensor's history, and return it: it becomes a leaf that doesn't require grad."""
-        how = getattr(self, "_how", None)
-        if how is not None and not how.detached:
+        is_view = isinstance(self, ViewMixin)
+        if is_view and self._node is not None:
             raise GraphError("Can't detach views in-place. Use detach() instead.")
         self._node = None
         return self

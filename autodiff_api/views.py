@@ -1,13 +1,18 @@
 """Views: tensors that look through an op at their base, on any backend, mutable or not.
 
-What PyTorch calls a view (basic indexing, reshape, permute_dims, mT, detach ...) is a tensor that remembers its
-base and the op. An in-place operation rebinds; so a view notices that its base was rebound by finding another
-value there, and then derives itself again; and when the view is written to, it writes through to its base.
+What PyTorch calls a view (basic indexing, reshape, permute_dims, mT ...) is a tensor that remembers its base and
+the op. An in-place operation rebinds; so a view notices that its base was rebound by finding another value there,
+and then derives itself again; and when the view is written to, it writes through to its base.
+
+`detach()` gives the same data another history. Tensors that share data so know each other weakly, and whoever is
+rebound tells the others: a detached tensor must not keep alive the graph that it was detached from.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -58,12 +63,15 @@ class Derivation:
     """How a view comes from its base, and how a new value of the view becomes one of the base."""
 
     __slots__ = ("recorder", "recording", "statics")
-    detached = False
 
     def __init__(self, recorder: Recorder, statics: tuple[Any, ...], recording: bool) -> None:
         self.recorder, self.statics, self.recording = recorder, statics, recording
 
-    def derive(self, parent: Any, node: Edge | None) -> tuple[Any, Edge | None]:
+    def is_item(self, key: Any) -> bool:
+        """Tell whether the view is `base[key]`, for this very key."""
+        return self.recorder.bound.op.name == "getitem" and self.statics[0] is key
+
+    def derive(self, parent: Any) -> tuple[Any, Edge | None]:
         """Return the view's value and node, from its base as it is now."""
         return self.recorder.record([parent._value], [parent._node], self.statics, self.recording)
 
@@ -109,25 +117,6 @@ WRITES: dict[str, Callable[[Any, Any, tuple[Any, ...], Any], Any]] = {
 }
 
 
-class Detachment:
-    """How `detach()` comes from its base: the same value with a history of its own, at first none."""
-
-    __slots__ = ()
-    detached = True
-    statics: tuple[Any, ...] = (None,)
-
-    def derive(self, parent: Any, node: Edge | None) -> tuple[Any, Edge | None]:
-        """Return the base's value, and the node that the detached tensor had."""
-        return parent._value, node
-
-    def write(self, parent: Any, new: Any) -> Any:
-        """Return the new value of the base: it leaves no trace in the base's history."""
-        return new.detach()
-
-
-DETACHED = Detachment()
-
-
 def make_view(view_class: Any, base: Any, how: Any, value: Any, node: Edge | None) -> Any:
     """Return a view of `base` that currently has this value and node."""
     view = object.__new__(view_class)
@@ -149,7 +138,7 @@ def refresh(view: Any) -> None:
         base = base._parent
     for view in reversed(stale):
         old = view._own_node
-        value, node = view._how.derive(view._parent, old)
+        value, node = view._how.derive(view._parent)
         if isinstance(old, Leaf):  # x[1:].requires_grad_(): still the same leaf
             old.rebind(value)
             node = old
@@ -158,56 +147,74 @@ def refresh(view: Any) -> None:
 
 
 def write(tensor: Any, new: Any) -> None:
-    """Give a tensor the value and history of another; a view gives its root a new value.
-
-    A history belongs to the nearest detached view, or to the root: from there on nothing is recorded.
-    """
+    """Give a tensor the value and history of another; a view gives its root a new value."""
     check_writable(tensor)
-    owner, base = history_owner(tensor), tensor
-    while base is not owner:
-        new, base = base._how.write(base._parent, new), base._parent
-    node = new._node if mode().recording else owner._node
-    with no_grad():
-        while isinstance(base, ViewMixin):
-            new, base = base._how.write(base._parent, new), base._parent
-    rebind(base, new._value, node if base is owner else base._node)
-    if base is not owner:
-        owner._own_node = node
-
-
-def history_owner(tensor: Any) -> Any:
-    """Return the tensor whose history a view's is derived from: the nearest detached view, or the root."""
-    while isinstance(tensor, ViewMixin) and not tensor._how.detached:
-        tensor = tensor._parent
-    return tensor
+    while isinstance(tensor, ViewMixin):
+        new, tensor = tensor._how.write(tensor._parent, new), tensor._parent
+    rebind(tensor, new._value, new._node if mode().recording else tensor._node)
 
 
 def check_writable(tensor: Any) -> None:
     """Raise if an in-place change would be recorded on a leaf that requires grad, or on a view of one."""
-    if not mode().recording:
-        return
-    owner = tensor
-    while True:
-        if isinstance(owner._node, Leaf):
-            what = "a leaf Variable" if owner is tensor else "a view of a leaf Variable"
+    base = tensor if mode().recording else None
+    while base is not None:
+        if isinstance(base._node, Leaf):
+            what = "a leaf Variable" if base is tensor else "a view of a leaf Variable"
             raise InplaceError(
                 f"{what} that requires grad is being used in an in-place operation. Use no_grad() to update it, "
                 "or clone() it first."
             )
-        if not isinstance(owner, ViewMixin) or owner._how.detached:
-            return
-        owner = owner._parent
+        base = base._parent if isinstance(base, ViewMixin) else None
 
 
 def rebind(tensor: Any, value: Any, node: Edge | None) -> None:
-    """Give a tensor that is no view a new value and node."""
+    """Give a tensor that is no view a new value and node, and the value to those that share its data."""
     if value is tensor._value:  # an engine may return its argument; views notice a change by another object
         value = tensor._xp._lower.clone(value)
     move_retain(tensor._node, node, tensor)
-    tensor._value = value
     tensor._node = node
-    if node.__class__ is Leaf:
-        node.rebind(value)
+    for twin in tensor._sharers.tensors() if hasattr(tensor, "_sharers") else (tensor,):
+        twin._value = value
+        if twin._node.__class__ is Leaf:
+            twin._node.rebind(value)
+
+
+class Sharers:
+    """The tensors, none of them a view, that share one value under histories of their own."""
+
+    __slots__ = ("_refs", "_room")
+
+    def __init__(self) -> None:
+        self._refs: list[weakref.ref[Any]] = []
+        self._room = 8
+
+    def add(self, tensor: Any) -> None:
+        """Let a tensor share the value."""
+        if len(self._refs) >= self._room:  # forget the dead now and then: some tensors are detached in every step
+            self._refs = [ref for ref in self._refs if ref() is not None]
+            self._room = 2 * len(self._refs) + 8
+        self._refs.append(weakref.ref(tensor))
+        tensor._sharers = self
+
+    def tensors(self) -> list[Any]:
+        """Return those that are alive."""
+        return [tensor for ref in self._refs if (tensor := ref()) is not None]
+
+
+def detached(tensor: Any) -> Any:
+    """Return a tensor of the same data without history: of a view, the same view of the detached root."""
+    chain = []
+    while isinstance(tensor, ViewMixin):
+        chain.append(tensor)
+        tensor = tensor._parent
+    if not hasattr(tensor, "_sharers"):
+        Sharers().add(tensor)
+    twin = tensor._xp.array_class._make(tensor._value)
+    tensor._sharers.add(twin)
+    for view in reversed(chain):
+        how = Derivation(view._how.recorder, view._how.statics, True)
+        twin = make_view(type(view), twin, how, view._value, None)
+    return twin
 
 
 def is_basic(key: Any) -> bool:
@@ -224,7 +231,8 @@ def plain_key(key: Any, value_of: Callable[[Any], Any]) -> Any:
     if key.__class__ is int or (key.__class__ is slice and _plain_slice(key)):
         return key
     if key.__class__ is tuple:
-        return tuple([plain_key(part, value_of) for part in key])
+        parts = [plain_key(part, value_of) for part in key]
+        return key if all(map(is_, parts, key)) else tuple(parts)
     if isinstance(key, slice):
         return slice(*[None if v is None else v.__index__() for v in (key.start, key.stop, key.step)])
     return value_of(key)
@@ -244,12 +252,9 @@ def viewable(base: Any, shape: tuple[int, ...]) -> bool:
     while isinstance(base, ViewMixin):
         chain.append(base._how)
         base = base._parent
-    if not any(how.detached is False for how in chain):
-        return True
     shadow = np.empty(base.shape, dtype=np.int8)
     for how in reversed(chain):
-        if not how.detached:
-            shadow = _on_shadow(how, shadow)
+        shadow = _on_shadow(how, shadow)
     try:
         shadow.reshape(shape, copy=False)
     except ValueError:

@@ -117,3 +117,29 @@ def test_a_freed_chain_is_recomputed_iteratively():
     with pytest.warns(ad.RecomputeWarning, match="retain_graph=True"):
         y.backward()
     assert x.grad.item() == 2 * first
+
+
+@pytest.mark.parametrize(
+    "take", [lambda y: y.detach(), lambda y: y.data, lambda y: y[0:1].detach(), lambda y: y.mT.detach()]
+)
+def test_a_detached_tensor_does_not_keep_the_graph(no_gc, take):
+    """`losses.append(loss.detach())` is how users let a graph go."""
+    x = ad.tensor([[1.0, 2.0]], requires_grad=True)
+    y = ad.exp(x)
+    node = weakref.ref(y._node)
+    kept = take(y)
+    del y
+    assert node() is None and kept.size
+
+
+def test_detaching_in_every_step_leaves_nothing_behind():
+    x = ad.tensor([1.0], requires_grad=True)
+    for _ in range(10_000):
+        x.detach()
+    assert len(x._sharers._refs) < 20
+    d = x.detach()
+    with ad.no_grad():
+        x += 1
+    assert d.tolist() == [2.0]
+    d[0] = 5.0
+    assert x.tolist() == [5.0] and x.is_leaf

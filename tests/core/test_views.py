@@ -1,0 +1,65 @@
+"""Views and assignment: what the comparison with PyTorch does not reach."""
+
+from __future__ import annotations
+
+import pytest
+
+import autodiff_api as ad
+
+
+@pytest.fixture(params=["numpy", "jax"])
+def xp(request):
+    if request.param == "jax":
+        pytest.importorskip("jax")
+    return ad.namespace(request.param)
+
+
+def test_assigning_a_view_of_itself(xp):
+    x = xp.asarray([[1.0, 2.0], [3.0, 4.0]])
+    x[...] = x.mT
+    assert x.tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    x[None] = xp.reshape(x, (1, 2, 2))
+    assert x.tolist() == [[1.0, 3.0], [2.0, 4.0]]
+
+
+@pytest.mark.parametrize("key", [1, (0, 1), (slice(None), 0), slice(0, 1)])
+def test_augmented_assignment_records_one_write(xp, key):
+    """`x[key] += y` writes through the view; assigning the view back then is nothing new."""
+    y = xp.asarray(2.0, requires_grad=True)
+    x = xp.zeros((2, 2))
+    x[key] += y
+    assert x.grad_fn.name() == "Setitem"
+    assert [n.name() for n, _ in x.grad_fn.next_functions if n] == ["Add"]
+    xp.sum(x).backward()
+    assert y.grad.item() == x[key].size
+
+
+def test_every_view_op_writes_through(xp):
+    """Whatever is written to a view, reading the view gives it back, and the base has the same elements."""
+    views = {
+        "getitem": lambda x: x[1:, ::2],
+        "reshape": lambda x: xp.reshape(x, (4, 3)),
+        "permute_dims": lambda x: xp.permute_dims(x, (1, 0)),
+        "moveaxis": lambda x: xp.moveaxis(x, 0, 1),
+        "expand_dims": lambda x: xp.expand_dims(x, axis=1),
+        "squeeze": lambda x: xp.squeeze(xp.expand_dims(x, axis=0), 0),
+        "matrix_transpose": lambda x: x.mT,
+        "diagonal": lambda x: x.diagonal(1),
+        "detach": lambda x: x.mT[1].detach(),
+    }
+    for name, take in views.items():
+        x = xp.reshape(xp.arange(12, dtype=xp.float32), (3, 4)).clone()
+        before, view = x.clone(), take(x)
+        new = view * 0 - 1 - xp.reshape(xp.arange(view.size, dtype=xp.float32), view.shape)
+        view[...] = new
+        assert view.tolist() == new.tolist(), name
+        assert take(x).tolist() == new.tolist(), name
+        changed = xp.sum(xp.astype(x != before, xp.int32))
+        assert int(changed) == view.size, name
+
+
+def test_complex_parts_write_through(xp):
+    z = xp.asarray([1 + 2j, 3 + 4j])
+    z.real[0] = 5.0
+    xp.imag(z)[1] = 7.0
+    assert z.tolist() == [5 + 2j, 3 + 7j]
