@@ -156,6 +156,16 @@ def test_loading_copies():
     assert other.scale.tolist() == [1.0] * 4
 
 
+def test_loading_casts_and_writes_through():
+    net = network(ad)
+    seen = net.scale.detach()
+    state = {name: value.float() for name, value in network(ad).state_dict().items()} | {"scale": ad.zeros((4,))}
+    net.load_state_dict(state)
+    assert seen.tolist() == [0.0] * 4
+    assert net.first.weight.dtype == ad.float64
+    assert net.steps.dtype == ad.int64
+
+
 def test_what_does_not_fit_is_listed_and_nothing_loaded():
     net = network(ad)
     before = {name: value.tolist() for name, value in net.state_dict().items()}

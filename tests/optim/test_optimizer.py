@@ -236,6 +236,15 @@ def test_a_state_dict_does_not_change_later():
     assert saved["state"][0]["step"] == 3
 
 
+def test_a_loaded_state_is_a_copy():
+    p, q = leaf(1, 2), leaf(1, 2)
+    one, other = KINDS["Adam"]([p]), KINDS["Adam"]([q])
+    train(one, [p])
+    other.load_state_dict(one.state_dict())
+    one.state[p]["exp_avg"].zero_()
+    assert other.state[q]["exp_avg"].all()
+
+
 def test_a_state_dict_goes_to_another_backend():
     pytest.importorskip("jax")
     p = leaf(1, 2)
