@@ -8,8 +8,8 @@ A parity test is an ordinary test function with two arguments::
         log(x)
 
 `torch` is PyTorch itself, or autodiff_api on one of the backends. Each `log(...)` is an observation. Under
-autodiff_api the same function has run on PyTorch just before, and each observation is compared, as it is made,
-with the one PyTorch gave at that place: the traceback of a failure points at the first line that differs.
+autodiff_api the same function has run on PyTorch just before, and each observation is compared, as it is
+made, with PyTorch's at that place: the traceback of a failure points at the first line that differs.
 
 Everything computes in double precision: PyTorch's default dtype is set so, JAX gets x64.
 """
@@ -52,7 +52,7 @@ def engine_numpy():
 
 @contextlib.contextmanager
 def engine_jax():
-    """Give autodiff_api on JAX in double precision, compiling quickly (global switches: threads must see them)."""
+    """Give autodiff_api on JAX in double precision, by global switches: threads must see them."""
     jax = pytest.importorskip("jax")
     import autodiff_api as ad
 
@@ -109,7 +109,7 @@ def observe(value):
 
 
 def caught_as(kind):
-    """Name the classes of `kind`'s family that Python itself defines: what a user may catch, nearest first."""
+    """Name the built-in classes of `kind`'s family, nearest first: what a user may catch."""
     return [c.__name__ for c in kind.__mro__ if c.__module__ == "builtins"]
 
 

@@ -1071,6 +1071,227 @@ def test_tensor_of_a_tensor_copies(torch, log):
     log(raw.tolist())
 
 
+# Programs that people write ----------------------------------------------------------------------------
+
+
+def test_view_of_a_base_written_through_its_transpose(torch, log):
+    x = torch.zeros((3, 2))
+    v = x.view(-1)
+    x.T.add_(torch.arange(6.0).reshape((2, 3)))
+    log(x, v, x.view(6), x.reshape(6))
+    x.view(-1)[0] = 9.0
+    log(x, v)
+
+
+def test_running_total(torch, log):
+    w = torch.tensor([2.0], requires_grad=True)
+    total, count = torch.tensor(0.0), 0
+    for k in range(3):
+        loss = (w * float(k)).sum()
+        total += loss
+        count += loss
+    log(total, total.requires_grad, count)
+    total.backward(retain_graph=True)
+    log(w.grad)
+
+
+def test_running_total_of_detached_losses(torch, log):
+    w = torch.tensor([2.0], requires_grad=True)
+    total = torch.zeros(())
+    for k in range(3):
+        total += (w * float(k)).sum().detach()
+    log(total, total.requires_grad)
+
+
+def test_operand_is_the_target(torch, log):
+    leaf, x = base(torch, requires_grad=True)
+    x += x
+    x -= x[0].clone()
+    x.mul_(x.detach().clone())
+    log(x)
+    x.sum().backward()
+    log(leaf.grad)
+
+
+def test_rows_swapped(torch, log):
+    leaf, x = base(torch, requires_grad=True)
+    x[0], x[1] = x[1].clone(), x[0].clone()
+    log(x)
+    (x * torch.tensor([[1.0], [10.0]])).sum().backward()
+    log(leaf.grad)
+
+
+def test_rows_added_to_each_other(torch, log):
+    leaf, x = base(torch, requires_grad=True)
+    a, b = x[0], x[1]
+    a += b
+    b += a
+    log(x)
+    (x * torch.tensor([[1.0], [10.0]])).sum().backward()
+    log(leaf.grad)
+
+
+def test_mask_from_one_tensor_on_another(torch, log):
+    leaf, x = base(torch, requires_grad=True)
+    y = leaf * 2.0
+    mask = x > 2.0
+    x[mask] = y[mask]
+    x[~mask] += 1.0
+    log(x)
+    (x * x.detach()).sum().backward()
+    log(leaf.grad)
+
+
+def test_slices_with_tensor_bounds(torch, log):
+    x = torch.arange(6.0)
+    log(x[torch.tensor(1) : torch.tensor(4)], x[torch.tensor(2)], x[:: torch.tensor(2)])
+
+
+def test_python_booleans_as_keys(torch, log):
+    x = torch.arange(3.0)
+    log(x[True], x[False])
+    x[True] = 5.0
+    log(x)
+    x[False] = 7.0
+    log(x)
+
+
+def test_gradient_to_an_older_version(torch, log):
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2.0
+    z = (y + 1.0).sum()
+    y.add_(1.0)
+    log.error(
+        lambda: torch.autograd.grad(z, y, retain_graph=True), "appears to not have been used in the graph"
+    )
+    log(*torch.autograd.grad(z, x))
+
+
+def test_window_over_a_signal(torch, log):
+    kernel = torch.tensor([0.5, 1.0, -0.5], requires_grad=True)
+    signal = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0], requires_grad=True)
+    out = torch.zeros(3)
+    for i in range(3):
+        out[i] = (signal[i : i + 3] * kernel).sum()
+    log(out)
+    (out * torch.tensor([1.0, 10.0, 100.0])).sum().backward()
+    log(kernel.grad, signal.grad)
+
+
+def test_accumulation_in_blocks(torch, log):
+    a = torch.arange(12.0).reshape((3, 4)).requires_grad_()
+    out = torch.zeros((2, 2))
+    out[0] += a[:, :2].sum(0)
+    out[1] += a[:, 2:].sum(0)
+    out[:, 0] -= a[0, 0] * a[2, 3]
+    log(out)
+    (out * out.detach()).sum().backward()
+    log(a.grad)
+
+
+def test_power_iteration_in_place(torch, log):
+    a = torch.tensor([[2.0, 1.0], [1.0, 3.0]], requires_grad=True)
+    v = torch.tensor([1.0, 1.0])
+    for _ in range(3):
+        v = a @ v
+        v /= (v * v).sum().sqrt().detach()
+    log(v)
+    v.sum().backward()
+    log(a.grad)
+
+
+def test_cumulative_products_by_hand(torch, log):
+    x = torch.tensor([2.0, 3.0, 4.0], requires_grad=True)
+    out = torch.ones(4)
+    for k in range(3):
+        out[k + 1 :] *= x[k]
+    log(out)
+    log(*torch.autograd.grad(out.sum(), x))
+
+
+def test_weights_clamped_after_a_step(torch, log):
+    w = torch.tensor([1.0, -2.0], requires_grad=True)
+    (w * w).sum().backward()
+    with torch.no_grad():
+        w -= w.grad
+        w[w < 0] = 0.0
+        w[...] = w * 2.0
+        w.grad = None
+    log(w, w.is_leaf, w.requires_grad, w.grad)
+    (w * w * w).sum().backward()
+    log(w.grad)
+
+
+def test_moving_average_in_place(torch, log):
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
+    average = w.detach().clone()
+    for _ in range(2):
+        (w * w).sum().backward()
+        with torch.no_grad():
+            w.sub_(w.grad * 0.1)
+            average.mul_(0.9).add_(w * 0.1)
+        w.grad.zero_()
+    log(w, average, average.requires_grad)
+
+
+def test_gradient_clipped_in_place(torch, log):
+    w = torch.tensor([3.0, 4.0], requires_grad=True)
+    (w * w).sum().backward()
+    norm = (w.grad * w.grad).sum().sqrt()
+    w.grad.mul_(1.0 / norm)
+    log(w.grad, norm.requires_grad)
+    w.grad[0] = 0.0
+    w.grad.detach().add_(1.0)
+    log(w.grad)
+
+
+def test_chained_in_place_methods(torch, log):
+    leaf, x = base(torch, requires_grad=True)
+    log(x.mul_(2.0).add_(1.0).sub_(leaf).div_(4.0))
+    x[0].mul_(2.0)[1:].add_(1.0)
+    log(x)
+    x.sum().backward()
+    log(leaf.grad)
+
+
+def test_copies_of_views_stand_alone(torch, log):
+    import copy
+    import pickle
+
+    x = torch.arange(4.0)
+    clones = [
+        copy.deepcopy(x[1:]),
+        pickle.loads(pickle.dumps(x[1:])),
+        copy.deepcopy(x.detach()),
+        x[1:].clone(),
+    ]
+    x.zero_()
+    log(*clones)
+
+
+def test_views_outlive_their_base(torch, log):
+    leaf, x = base(torch, requires_grad=True)
+    v = x[1]
+    w = x.T
+    del x
+    v.mul_(3.0)
+    log(w, v)
+    (w * w).sum().backward()
+    log(leaf.grad)
+
+
+def test_deep_chain_of_views(torch, log):
+    leaf, x = base(torch, requires_grad=True)
+    v = x
+    for _ in range(300):
+        v = v.T
+        v = v[...]
+    v.mul_(2.0)
+    log(x)
+    x.sum().backward()
+    log(leaf.grad)
+
+
 # Saved values survive -----------------------------------------------------------------------------------
 
 MUTATIONS = {

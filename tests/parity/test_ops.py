@@ -26,7 +26,7 @@ class Case(NamedTuple):
 
 
 def draw(domain, shape, seed, complex_):
-    """Give distinct sample values: (r)eal of either sign, (p)ositive, in the (u)nit interval, (g)reater than 1.
+    """Give distinct values: (r)eal of either sign, (p)ositive, in the (u)nit interval, (g)reater than 1.
 
     None lies within 0.05 of zero or of another: no kink and no tie is near.
     """

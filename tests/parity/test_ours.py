@@ -260,7 +260,7 @@ def test_post_accumulate_hook_returning_a_tensor(torch, log):
 
 
 def test_int_and_int_array_apart(torch, log):
-    """An integer beside an integer array is an index array too, and the two are apart: its axis comes first."""
+    """An integer beside an integer array is an index array too; the two are apart, so theirs comes first."""
     x = torch.arange(24.0).reshape((2, 3, 4)).requires_grad_()
     key = (1, slice(None), torch.tensor([3, 3]))
     log.declared("subscripts are NumPy's", lambda: list(x[key].shape), torch=[3, 2], ours=[2, 3])
