@@ -199,9 +199,7 @@ class Log:
             agree = wanted[0][0] in entry[0] and wanted[1] == entry[1]
         else:
             agree = same(wanted, entry)
-        assert agree, (
-            f"observation {place} on {self.engine}\n  PyTorch:      {wanted}\n  autodiff_api: {entry}"
-        )
+        assert agree, f"observation {place} on {self.engine}\n  PyTorch:      {wanted}\n  autodiff_api: {entry}"
 
 
 def rehearse(request):

@@ -169,9 +169,7 @@ def test_assign_differentiable_by_key(torch, log, name):
     log(v.grad)
 
 
-@pytest.mark.parametrize(
-    "name", ["int", "slice", "column", "element", "None", "mask", "int array", "two int arrays"]
-)
+@pytest.mark.parametrize("name", ["int", "slice", "column", "element", "None", "mask", "int array", "two int arrays"])
 def test_augmented_assign_by_key(torch, log, name):
     """`x[key] += v` reads, adds and writes back."""
     leaf, x = base(torch, requires_grad=True)
@@ -1161,9 +1159,7 @@ def test_gradient_to_an_older_version(torch, log):
     y = x * 2.0
     z = (y + 1.0).sum()
     y.add_(1.0)
-    log.error(
-        lambda: torch.autograd.grad(z, y, retain_graph=True), "appears to not have been used in the graph"
-    )
+    log.error(lambda: torch.autograd.grad(z, y, retain_graph=True), "appears to not have been used in the graph")
     log(*torch.autograd.grad(z, x))
 
 

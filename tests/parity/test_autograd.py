@@ -67,9 +67,7 @@ def test_only_floats_and_complex_require_grad(torch, log, name):
     text = "ensors of floating point"
     log.error(lambda: torch.zeros(2, dtype=dtype, requires_grad=True), text, "can require gradients")
     log.error(lambda: torch.ones(2, dtype=dtype).requires_grad_(), text, "can require gradients")
-    log.error(
-        lambda: setattr(torch.ones(2, dtype=dtype), "requires_grad", True), text, "can require gradients"
-    )
+    log.error(lambda: setattr(torch.ones(2, dtype=dtype), "requires_grad", True), text, "can require gradients")
     x = torch.ones(2, dtype=dtype)
     x.requires_grad_(False)
     x.requires_grad = False
@@ -323,18 +321,14 @@ def test_implicit_gradient_for_one_element(torch, log, shape):
 def test_implicit_gradient_needs_one_element(torch, log):
     x = leaf(torch)
     log.error(lambda: (x * 2.0).backward(), "grad can be implicitly created only for scalar outputs")
-    log.error(
-        lambda: torch.autograd.grad(x * 2.0, x), "grad can be implicitly created only for scalar outputs"
-    )
+    log.error(lambda: torch.autograd.grad(x * 2.0, x), "grad can be implicitly created only for scalar outputs")
     log.error(lambda: x[:0].backward(), "grad can be implicitly created only for scalar outputs")
     log(x.grad)
 
 
 def test_implicit_gradient_needs_a_real_output(torch, log):
     z = torch.tensor(1.0 + 2.0j, requires_grad=True)
-    log.error(
-        lambda: (z * z).backward(), "grad can be implicitly created only for real scalar outputs but got"
-    )
+    log.error(lambda: (z * z).backward(), "grad can be implicitly created only for real scalar outputs but got")
     (z * z).backward(torch.tensor(1.0 + 0.0j))
     log(z.grad)
 
@@ -345,9 +339,7 @@ def test_nothing_requires_grad(torch, log):
     x = leaf(torch)
     log.error(lambda: x.sum().detach().backward(), text)
     log.error(lambda: torch.autograd.grad(torch.tensor(1.0), x), text)
-    log.error(
-        lambda: torch.autograd.backward([x.sum(), torch.tensor(1.0)]), "element 1 of tensors does not require"
-    )
+    log.error(lambda: torch.autograd.backward([x.sum(), torch.tensor(1.0)]), "element 1 of tensors does not require")
     log(x.grad)
 
 
@@ -581,9 +573,7 @@ def test_grad_of_several_outputs(torch, log):
 
 def test_grad_of_unused_input(torch, log):
     x, y = leaf(torch), leaf(torch)
-    text = (
-        "appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
-    )
+    text = "appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
     log.error(lambda: torch.autograd.grad(x.sum(), [x, y]), text)
     log.error(lambda: torch.autograd.grad(x.sum(), y), text)
     log(*torch.autograd.grad(x.sum(), [x, y], allow_unused=True))
@@ -933,9 +923,7 @@ def test_same_hook_twice(torch, log):
 
 
 def test_hook_needs_requires_grad(torch, log):
-    log.error(
-        lambda: torch.ones(2).register_hook(print), "cannot register a hook on a tensor that doesn't require"
-    )
+    log.error(lambda: torch.ones(2).register_hook(print), "cannot register a hook on a tensor that doesn't require")
 
 
 def test_hook_off_the_path_is_not_called(torch, log):
@@ -1093,9 +1081,7 @@ def test_post_accumulate_hooks_run_in_order(torch, log):
 
 def test_post_accumulate_needs_a_leaf(torch, log):
     x = leaf(torch)
-    log.error(
-        lambda: (x * 2.0).register_post_accumulate_grad_hook(print), "post accumulate grad hooks", "leaf"
-    )
+    log.error(lambda: (x * 2.0).register_post_accumulate_grad_hook(print), "post accumulate grad hooks", "leaf")
     log.error(lambda: torch.ones(2).register_post_accumulate_grad_hook(print))
 
 
@@ -1326,9 +1312,7 @@ def test_inference_tensors_stay_out_of_graphs(torch, log):
     with torch.inference_mode():
         c = torch.ones(2)
     log.error(lambda: c * x, "Inference tensors cannot be saved for backward")
-    log.error(
-        lambda: c.requires_grad_(), "Setting requires_grad=True on inference tensor outside InferenceMode"
-    )
+    log.error(lambda: c.requires_grad_(), "Setting requires_grad=True on inference tensor outside InferenceMode")
     log.error(lambda: c.add_(1.0), "Inplace update to inference tensor outside InferenceMode is not allowed")
     log((c + x).requires_grad)
     (c.clone() * x).sum().backward()
@@ -1355,9 +1339,7 @@ def test_a_new_thread_starts_enabled(torch, log):
     x = leaf(torch)
     seen = []
     with torch.no_grad():
-        thread = threading.Thread(
-            target=lambda: seen.extend([torch.is_grad_enabled(), (x * 2.0).requires_grad])
-        )
+        thread = threading.Thread(target=lambda: seen.extend([torch.is_grad_enabled(), (x * 2.0).requires_grad]))
         thread.start()
         thread.join()
         log(seen, torch.is_grad_enabled())

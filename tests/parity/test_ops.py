@@ -77,18 +77,14 @@ def study(torch, f, arrays):
     """
     xs = [torch.tensor(a, requires_grad=True) for a in arrays]
     ys = listed(f(*xs))
-    cs = [
-        torch.tensor(cotangent(tuple(y.shape), y.dtype, 7 + k), requires_grad=True) for k, y in enumerate(ys)
-    ]
+    cs = [torch.tensor(cotangent(tuple(y.shape), y.dtype, 7 + k), requires_grad=True) for k, y in enumerate(ys)]
     cs = [c.to(y.dtype).detach().requires_grad_() for c, y in zip(cs, ys, strict=True)]
     options = {"materialize_grads": True}
     plain = torch.autograd.grad(ys, xs, cs, retain_graph=True, **options)
     first = torch.autograd.grad(ys, xs, cs, create_graph=True, **options)
     for a, b in zip(plain, first, strict=True):
         rounding = 1e-6 if a.dtype in (torch.float32, torch.complex64) else 1e-13
-        np.testing.assert_allclose(
-            host(a), host(b), rtol=rounding, err_msg="create_graph changes the gradient"
-        )
+        np.testing.assert_allclose(host(a), host(b), rtol=rounding, err_msg="create_graph changes the gradient")
     s = functools.reduce(
         lambda a, b: a + b,
         [
@@ -699,9 +695,7 @@ KEYS = {  # a function of what makes an index tensor
     "broadcast arrays": lambda ix: (ix([[0], [1]]), ix([2, 0])),
     "array and None": lambda ix: (ix([1, 1]), None, slice(0, 2)),
     "array and ellipsis": lambda ix: (..., ix([1, 1])),
-    "mask": lambda ix: ix(
-        [[[k % 3 == 0 for k in range(4)] for _ in range(3)], [[k == 2 for k in range(4)]] * 3]
-    ),
+    "mask": lambda ix: ix([[[k % 3 == 0 for k in range(4)] for _ in range(3)], [[k == 2 for k in range(4)]] * 3]),
     "row mask": lambda ix: ix([False, True]),
     "mask second": lambda ix: (slice(None), ix([True, False, True])),
     "mask 2-d": lambda ix: ix([[True, False, True], [False, False, True]]),
@@ -1065,9 +1059,7 @@ def torch_name(name):
 DATA = {"i": INTEGERS, "f": FLOATS, "b": BOOLS}
 
 
-@pytest.mark.parametrize(
-    "name", [f"{name} {kind}" for name, (_, _, kinds) in VALUES.items() for kind in kinds]
-)
+@pytest.mark.parametrize("name", [f"{name} {kind}" for name, (_, _, kinds) in VALUES.items() for kind in kinds])
 def test_values_agree_with_torch(name, ad, rehearsal):
     """Integers, booleans, infinities and nans: value and dtype are PyTorch's."""
     op, kind = name.split(" ")
@@ -1144,8 +1136,6 @@ def test_ties_and_zeros_agree_with_torch(name, ad, rehearsal):
         wanted = study(torch, functools.partial(theirs, torch), [np.asarray(point)])
     got = study(ad, functools.partial(ours, ad), [np.asarray(point)])
     orders = 2 if name in SECOND_ORDER_UNDEFINED else 3
-    for part, a, b in list(zip(("value", "gradient", "second-order gradient"), got, wanted, strict=True))[
-        :orders
-    ]:
+    for part, a, b in list(zip(("value", "gradient", "second-order gradient"), got, wanted, strict=True))[:orders]:
         for x, y in zip(a, b, strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-12, err_msg=part)
