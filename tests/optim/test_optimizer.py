@@ -107,6 +107,15 @@ def test_zero_grad():
     assert p.grad is None
 
 
+def test_zeroed_gradients_have_no_history():
+    p = leaf(2)
+    p.grad = p * 2
+    assert p.grad.requires_grad
+    optim.SGD([p]).zero_grad(set_to_none=False)
+    assert not p.grad.requires_grad
+    assert p.grad.tolist() == [0.0]
+
+
 def test_closure_runs_with_recording_and_its_value_is_returned():
     p = leaf(2)
     optimizer = optim.SGD([p], lr=0.5)
