@@ -11,9 +11,8 @@ from .backends import Backend, backend_of, default_backend, extra_ops, get_backe
 from .graph import Leaf
 from .modes import mode
 from .namespaces import Bound, Lower, Namespace, mismatch
-from .record import Recorder, binary, comparison, constant, defer, refuse, unary
+from .record import Several, Single, binary, comparison, constant, defer, refuse, single, unary
 from .rules import OPS, Op
-from .rules.kinds import binder_of
 from .tensors import Tensor
 from .views import Derivation, ViewMixin, is_basic, make_view, plain_key, viewable
 
@@ -23,14 +22,18 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
     bound = Bound(op, cls._xp)
     if op.rule is None:
         return comparison(bound, refuse(bound)) if op.parameters == ("x1", "x2") else constant(bound)
-    if op.view or op.name in SPECIAL:
-        return SPECIAL.get(op.name, _viewing)(Recorder(bound, binder_of(op)), cls)
+    if op.name in SPECIAL:
+        return SPECIAL[op.name](cls, bound)
+    if op.view:
+        return _viewing(cls, Single(bound))
     if op.parameters == ("x",):
         return unary(bound, refuse(bound))
     if op.parameters == ("x1", "x2"):
         return binary(bound, refuse(bound))
-    recorder = Recorder(bound, binder_of(op))
-    return lambda *args, **kwargs: recorder(*args, **kwargs)
+    if len(op.arrays) == 1 and not op.variadic:
+        return single(Single(bound))
+    several = Several(bound)
+    return lambda *args, **kwargs: several(*args, **kwargs)
 
 
 def _operators(bound_class: Any) -> None:
@@ -61,24 +64,27 @@ def _in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return lambda self, other: self._update(name, function(self, other))
 
 
-def _viewing(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+def _viewing(cls: Any, recorder: Single) -> Callable[..., Any]:
     """Bind an op whose result looks through to its argument."""
-    view_class = cls._view_class
+    view_class, unwrap, sort, record = cls._view_class, recorder.unwrap, recorder.statics, recorder.record
 
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
-        values, nodes, statics = recorder.arguments((x, *args), kwargs)
+        statics = sort(x, *args, **kwargs)
+        value, node = unwrap(x)
+        if value is NotImplemented:
+            recorder.bound.refuse(x)
         recording = mode().recording
-        out, node = recorder.record(values, nodes, statics, recording)
+        out, made = record(value, node if recording else None, statics)
         if not isinstance(x, cls):
-            return cls._make(out, node)
-        return make_view(view_class, x, Derivation(recorder, statics, recording), out, node)
+            return cls._make(out, made)
+        return make_view(view_class, x, Derivation(recorder, statics, recording), out, made)
 
     return call
 
 
-def _reshape(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+def _reshape(cls: Any, bound: Bound) -> Callable[..., Any]:
     """Bind reshape: a view where the base's strides allow one; what the engine copies is its own affair."""
-    view = _viewing(recorder, cls)
+    view = _viewing(cls, Single(bound))
 
     def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
         result = view(x, shape)
@@ -90,14 +96,18 @@ def _reshape(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     return reshape
 
 
-def _getitem(recorder: Recorder, cls: Any) -> Callable[..., Any]:
-    view_class, value_of = cls._view_class, _index_value(cls)
+def _getitem(cls: Any, bound: Bound) -> Callable[..., Any]:
+    recorder, view_class, value_of = Single(bound), cls._view_class, _index_value(cls)
+    unwrap, record = recorder.unwrap, recorder.record
 
     def getitem(x: Any, key: Any, /) -> Any:
-        value, node = (x._value, x._node) if isinstance(x, cls) else recorder._unwrap(x)
+        if x.__class__ is cls:
+            value, node = x._value, x._node
+        else:
+            value, node = unwrap(x)
         key = plain_key(key, value_of)
         recording = mode().recording
-        out, made = recorder.record([value], [node], (key,), recording)
+        out, made = record(value, node if recording else None, (key,))
         if not isinstance(x, cls) or not is_basic(key):
             return cls._make(out, made)
         return make_view(view_class, x, Derivation(recorder, (key,), recording), out, made)
@@ -105,26 +115,24 @@ def _getitem(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     return getitem
 
 
-def _with_key(recorder: Recorder, cls: Any) -> Callable[..., Any]:
-    value_of = _index_value(cls)
-
-    def call(x: Any, key: Any, value: Any, /) -> Any:
-        return recorder(x, plain_key(key, value_of), value)
-
-    return call
+def _with_key(cls: Any, bound: Bound) -> Callable[..., Any]:
+    several, value_of = Several(bound), _index_value(cls)
+    return lambda x, key, value, /: several(x, plain_key(key, value_of), value)
 
 
-def _astype(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+def _astype(cls: Any, bound: Bound) -> Callable[..., Any]:
+    cast = single(Single(bound))
+
     def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
         if not copy and x.dtype == dtype and isinstance(x, cls):
             return x
-        x = recorder(x, dtype, copy=copy)
+        x = cast(x, dtype, copy=copy)
         return x if device is None else cls._xp.asarray(x, device=device)
 
     return astype
 
 
-SPECIAL: dict[str, Callable[[Recorder, Any], Callable[..., Any]]] = {
+SPECIAL: dict[str, Callable[[Any, Bound], Callable[..., Any]]] = {
     "astype": _astype, "getitem": _getitem, "reshape": _reshape, "scatter_add": _with_key, "setitem": _with_key,
 }  # fmt: skip
 

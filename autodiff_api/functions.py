@@ -167,11 +167,11 @@ class Functions:
 
     def finfo(self, type: Any, /) -> Any:
         """Return the limits of a floating-point dtype, or of an array's."""
-        return self._lower.finfo(getattr(type, "dtype", type))
+        return self._lower.finfo(type.dtype if isinstance(type, self.array_class) else type)
 
     def iinfo(self, type: Any, /) -> Any:
         """Return the limits of an integer dtype, or of an array's."""
-        return self._lower.iinfo(getattr(type, "dtype", type))
+        return self._lower.iinfo(type.dtype if isinstance(type, self.array_class) else type)
 
     def isdtype(self, dtype: Any, kind: Any) -> bool:
         """Tell whether a dtype is of a kind: "real floating", "complex floating", "integral" ..."""

@@ -1,7 +1,7 @@
 """How an operation on tensors is recorded: unwrap, call the kernel, and add one node if a gradient is wanted.
 
-Unary and binary functions are closures with nothing to decide but that; every other op goes through
-`general`, which sorts its arguments by the op's signature first.
+Unary and binary functions are closures with nothing to decide but that. Ops with static arguments sort their
+arguments by the op's signature first: `Single` for those of one array, `Several` for the rest.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from .graph import Node, Recipe
 from .modes import mode
 from .namespaces import Bound, backend_name
+from .rules.kinds import binder_of, statics_of
 
 new = object.__new__
 Function = Callable[..., Any]
@@ -143,58 +144,100 @@ def comparison(bound: Bound, foreign: Function) -> Function:
 
 
 class Recorder:
-    """Any other op: sort the arguments, unwrap the arrays among them, call, record."""
+    """What ops with static arguments are recorded by: whether to, and with which recipe."""
 
-    __slots__ = ("_differentiable", "_inexact", "_recipe", "_sort", "_unwrap", "bound")
+    __slots__ = ("_inexact", "bound", "recipe_for", "unwrap")
 
-    def __init__(self, bound: Bound, sort: Function) -> None:
-        self.bound, self._sort, self._unwrap, self._recipe = bound, sort, unwrapper(bound), recipes(bound)
-        op = bound.op
-        self._differentiable = [n in op.rule.formulas for n in op.arrays] if op.rule else []
+    def __init__(self, bound: Bound) -> None:
+        self.bound, self.unwrap, self.recipe_for = bound, unwrapper(bound), recipes(bound)
         self._inexact: dict[Any, bool] = {}
 
-    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], list[Any], tuple[Any, ...]]:
-        """Return the values and the nodes of the array arguments, and the static ones."""
-        arrays, statics = self._sort(*args, **kwargs)
-        values, nodes = [], []
-        for x in arrays:
-            value, node = self._unwrap(x)
-            if value is NotImplemented:
-                self.bound.refuse(x)
-            values.append(value)
-            nodes.append(node)
-        array = self.bound.array
-        return values, nodes, tuple([s._value if isinstance(s, array) else s for s in statics])
-
-    def record(self, values: list[Any], nodes: list[Any], statics: tuple[Any, ...], recording: bool) -> tuple[Any, Any]:
-        """Return the value of the op on values, and its node if there is anything to record."""
-        bound = self.bound
-        out = bound.invoke(bound.kernel, values, statics)
-        if not recording or nodes.count(None) == len(nodes) or not self._takes_gradient(out.dtype):
-            return out, None
-        differentiable = self._differentiable
-        if bound.op.variadic:
-            needs = tuple([n is not None for n in nodes])
-        else:
-            needs = tuple([n is not None and d for n, d in zip(nodes, differentiable, strict=True)])
-        if True not in needs:
-            return out, None
-        recipe = self._recipe(needs)
-        edges = tuple([n if need else v for n, need, v in zip(nodes, needs, values, strict=True)])
-        return out, Node(recipe, statics, edges, recipe.pick(*values, out, statics), out.shape, out.dtype)
-
-    def _takes_gradient(self, dtype: Any) -> bool:
+    def takes_gradient(self, dtype: Any) -> bool:
+        """Tell whether an output of this dtype can have a gradient: a cast or a sum may have made integers."""
         known = self._inexact.get(dtype)
         if known is None:
-            known = self.bound.lower.isdtype(dtype, ("real floating", "complex floating"))
-            self._inexact[dtype] = known
+            known = self._inexact[dtype] = self.bound.lower.isdtype(dtype, ("real floating", "complex floating"))
         return known
+
+
+class Single(Recorder):
+    """An op of one array: reductions, shape functions, indexing."""
+
+    __slots__ = ("_recipe", "statics")
+
+    def __init__(self, bound: Bound) -> None:
+        super().__init__(bound)
+        self.statics = statics_of(bound.op)
+        self._recipe: Recipe | None = None
+
+    def record(self, value: Any, node: Any, statics: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Return the value of the op, and its node if `node` is given."""
+        bound = self.bound
+        out = bound.invoke(bound.kernel, (value,), statics)
+        if node is None or not self.takes_gradient(out.dtype):
+            return out, None
+        recipe = self._recipe
+        if recipe is None:
+            recipe = self._recipe = self.recipe_for((True,))
+        return out, Node(recipe, statics, (node,), recipe.pick(value, out, statics), out.shape, out.dtype)
+
+
+class Several(Recorder):
+    """An op of several arrays, or of a list of them."""
+
+    __slots__ = ("_differentiable", "_sort")
+
+    def __init__(self, bound: Bound) -> None:
+        super().__init__(bound)
+        op = bound.op
+        self._sort = binder_of(op)
+        self._differentiable = [op.rule is not None and n in op.rule.formulas for n in op.arrays]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the op on tensors and return a tensor."""
-        values, nodes, statics = self.arguments(args, kwargs)
-        out, node = self.record(values, nodes, statics, mode().recording)
-        return self.bound.array._make(out, node)
+        bound = self.bound
+        arrays, statics = self._sort(*args, **kwargs)
+        values, nodes = [], []
+        for x in arrays:
+            value, node = self.unwrap(x)
+            if value is NotImplemented:
+                bound.refuse(x)
+            values.append(value)
+            nodes.append(node)
+        out = bound.invoke(bound.kernel, values, statics)
+        if nodes.count(None) == len(nodes) or not mode().recording or not self.takes_gradient(out.dtype):
+            return bound.array._make(out)
+        differentiable = self._differentiable * len(nodes) if bound.op.variadic else self._differentiable
+        needs = tuple([n is not None and d for n, d in zip(nodes, differentiable, strict=True)])
+        if True not in needs:
+            return bound.array._make(out)
+        recipe = self.recipe_for(needs)
+        edges = tuple([n if need else v for n, need, v in zip(nodes, needs, values, strict=True)])
+        node = Node(recipe, statics, edges, recipe.pick(*values, out, statics), out.shape, out.dtype)
+        return bound.array._make(out, node)
+
+
+def single(recorder: Single) -> Function:
+    """Return the function of an op of one array."""
+    tensor, unwrap, sort, record = recorder.bound.array, recorder.unwrap, recorder.statics, recorder.record
+    foreign = recorder.bound.refuse
+
+    def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+        statics = sort(x, *args, **kwargs)
+        if x.__class__ is tensor:
+            value = x._value
+            node = x._node
+        else:
+            value, node = unwrap(x)
+            if value is NotImplemented:
+                return foreign(x)
+        if node is not None and not mode().recording:
+            node = None
+        result = new(tensor)
+        result._value, result._node = record(value, node, statics)
+        return result
+
+    return call
 
 
 def refuse(bound: Bound) -> Function:

@@ -20,7 +20,7 @@ import numpy as np
 from .errors import InplaceError
 from .graph import Edge, Leaf, move_retain
 from .modes import mode, no_grad
-from .record import Recorder
+from .record import Single
 from .rules.kinds import derivative
 from .rules.linalg import diagonal_x
 
@@ -64,7 +64,7 @@ class Derivation:
 
     __slots__ = ("recorder", "recording", "statics")
 
-    def __init__(self, recorder: Recorder, statics: tuple[Any, ...], recording: bool) -> None:
+    def __init__(self, recorder: Single, statics: tuple[Any, ...], recording: bool) -> None:
         self.recorder, self.statics, self.recording = recorder, statics, recording
 
     def is_item(self, key: Any) -> bool:
@@ -73,7 +73,7 @@ class Derivation:
 
     def derive(self, parent: Any) -> tuple[Any, Edge | None]:
         """Return the view's value and node, from its base as it is now."""
-        return self.recorder.record([parent._value], [parent._node], self.statics, self.recording)
+        return self.recorder.record(parent._value, parent._node if self.recording else None, self.statics)
 
     def write(self, parent: Any, new: Any) -> Any:
         """Return what the base becomes when the view becomes `new`: where(Lᵀ1, Lᵀnew, base)."""

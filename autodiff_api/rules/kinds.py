@@ -141,6 +141,13 @@ def binder_of(op: Op) -> Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]:
     return bind  # type: ignore[no-any-return]
 
 
+def statics_of(op: Op) -> Callable[..., tuple[Any, ...]]:
+    """Return a function of the op's signature that keeps the static arguments, for ops of one array."""
+    statics = eval(f"lambda {op.signature}: ({''.join(f'{n}, ' for n in op.statics)})")
+    statics.__name__ = statics.__qualname__ = op.name
+    return statics  # type: ignore[no-any-return]
+
+
 def invoker_of(op: Op) -> Callable[[Callable[..., Any], Sequence[Any], tuple[Any, ...]], Any]:
     """Return `invoke(kernel, arrays, statics)`, which calls a kernel with the op's own signature."""
     where = {n: f"a[{i}]" for i, n in enumerate(op.arrays)} | {n: f"p[{i}]" for i, n in enumerate(op.statics)}

@@ -107,4 +107,5 @@ SIGNATURES = {
     "tril": "x, /, *, k=0",
     "triu": "x, /, *, k=0",
 }
+INPUTS = {"repeat": ("x", "repeats")}
 VIEWS = {"broadcast_to", "expand_dims", "moveaxis", "permute_dims", "reshape", "squeeze"}

@@ -1,0 +1,93 @@
+"""What NumPy does better than the generic kernels, or than its own functions do."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def scatter_add(x: Any, key: Any, values: Any) -> Any:
+    """Return a copy of `x` with `values` added at `key`; where `key` names a place twice, both are added.
+
+    >>> scatter_add(np.zeros(3), np.asarray([0, 2, 0]), 1.0)
+    array([2., 0., 1.])
+    """
+    out = np.array(x)
+    if any(_is_integer_array(part) for part in (key if isinstance(key, tuple) else (key,))):
+        # add.at has its fast loop for equal dtypes only: 0.15 ms for 100,000 indices, 5.5 ms with a cast.
+        np.add.at(out, key, np.asarray(values, dtype=out.dtype))
+    else:
+        # Slices and masks name no place twice.
+        out[key] += values
+    return out
+
+
+def setitem(x: Any, key: Any, value: Any) -> Any:
+    """Return a copy of `x`, of the same dtype, with ``x[key] = value``.
+
+    >>> setitem(np.zeros(3), slice(1, None), 2.0)
+    array([0., 2., 2.])
+    """
+    out = np.array(x)
+    out[key] = value
+    return out
+
+
+# What follows does what NumPy's own functions of these names do, without their layers of Python. The
+# microseconds are those of an array of 8x8 float32, NumPy's and then ours.
+
+
+def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """Broadcast `x`; a small result is filled, which is cheaper than a view: 3.6 and 0.5 µs."""
+    if math.prod(shape) > 4096:
+        return np.broadcast_to(x, shape)
+    out = np.empty(shape, dtype=x.dtype)
+    out[...] = x
+    return out
+
+
+def max_(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the largest elements: 3.2 and 1.3 µs."""
+    return np.maximum.reduce(x, axis, keepdims=keepdims)
+
+
+def min_(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the smallest elements: 3.2 and 1.3 µs."""
+    return np.minimum.reduce(x, axis, keepdims=keepdims)
+
+
+def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
+    """Return `x` with its axes in another order: 0.8 and 0.2 µs."""
+    return x.transpose(axes)
+
+
+def reshape(x: Any, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
+    """Return the elements in another shape: 0.8 and 0.2 µs."""
+    return x.reshape(shape) if copy is None else np.reshape(x, shape, copy=copy)
+
+
+def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    """Return the sum of elements: 2.9 and 1.4 µs."""
+    return np.add.reduce(x, axis, dtype, keepdims=keepdims)
+
+
+def _is_integer_array(part: Any) -> bool:
+    return isinstance(part, (np.ndarray, list)) and np.asarray(part).dtype.kind in "iu"
+
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "broadcast_to": broadcast_to,
+    "getitem": operator.getitem,
+    "matrix_transpose": operator.attrgetter("mT"),
+    "max": max_,
+    "min": min_,
+    "permute_dims": permute_dims,
+    "reshape": reshape,
+    "scatter_add": scatter_add,
+    "setitem": setitem,
+    "sum": sum_,
+}
