@@ -130,5 +130,3 @@ class RecomputeWarning(UserWarning):
 
 class DetachWarning(UserWarning):
     """A tensor that requires grad was turned into a Python number; gradients stop there."""
-
-

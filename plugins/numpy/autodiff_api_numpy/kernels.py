@@ -50,12 +50,12 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
-def max_(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def max_(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """Return the largest elements: 3.2 and 1.3 µs."""
     return np.maximum.reduce(x, axis, keepdims=keepdims)
 
 
-def min_(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def min_(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """Return the smallest elements: 3.2 and 1.3 µs."""
     return np.minimum.reduce(x, axis, keepdims=keepdims)
 
@@ -70,7 +70,7 @@ def reshape(x: Any, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
     return x.reshape(shape) if copy is None else np.reshape(x, shape, copy=copy)
 
 
-def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
     """Return the sum of elements: 2.9 and 1.4 µs."""
     return np.add.reduce(x, axis, dtype, keepdims=keepdims)
 
