@@ -243,6 +243,9 @@ def test_a_state_dict_does_not_change_later():
     train(optimizer, [p])
     assert saved["state"][0]["exp_avg"].tolist() == before
     assert saved["state"][0]["step"] == 3
+    saved["state"][0]["step"] = saved["param_groups"][0]["lr"] = 99
+    assert optimizer.state[p]["step"] == 6
+    assert optimizer.param_groups[0]["lr"] == 0.1
 
 
 def test_a_loaded_state_is_a_copy():

@@ -105,6 +105,17 @@ def test_complex_parameters(name, options, backend):
         assert all(ad.isdtype(value.dtype, "complex floating") for value in kept) or backend == "jax"
 
 
+def test_a_huge_gradient_is_forgotten_as_fast_as_the_betas_say():
+    """Averages are formed so that 1e20 leaves nothing behind where nothing of it is to be kept."""
+    torch = pytest.importorskip("torch")
+    gradients = [[np.asarray(g)] for g in (1e20, 1e-3, 1e-3)]
+    options = {"betas": (0.0, 0.0), "lr": 1.0}
+    expected, _ = walk(torch, "Adam", options, [np.zeros(())], gradients, torch.tensor)
+    found, _ = walk(ad, "Adam", options, [np.zeros(())], gradients, ad.tensor)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert found[-1][0] < -2.9
+
+
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop"])
 def test_defaults_are_pytorchs(name):
     torch = pytest.importorskip("torch")
