@@ -110,6 +110,26 @@ def test_buffer_becomes_differentiable_through_view(torch, log, name):
     log(s.grad)
 
 
+@pytest.mark.parametrize("value", [1.5, float("inf"), float("nan")])
+def test_infinities_and_nans_stay_where_they_are(torch, log, value):
+    """A write through a view does not spread what is not finite, in it or beside it."""
+    for name in ("column", "every other column", "transpose of columns", "element", "slice of reshape", "row"):
+        leaf, x = base(torch, requires_grad=True)
+        x[0, 1], x[1, 0] = float("inf"), float("nan")
+        VIEWS[name](x).fill_(value)
+        log(x)
+        (x * 2.0).sum().backward()
+        log(leaf.grad)
+
+
+def test_infinities_beside_the_real_part_stay(torch, log):
+    z = torch.tensor([complex(1.0, float("inf")), complex(float("inf"), 2.0)])
+    torch.real(z).add_(1.0)
+    log(z)
+    torch.imag(z).fill_(3.0)
+    log(z)
+
+
 # Keys of assignment -------------------------------------------------------------------------------------
 
 KEYS = {

@@ -111,6 +111,21 @@ TABLE = {
     "exp at -1000": (lambda xp, x: xp.exp(x), [-1000.0], [0.0]),
     "expm1 at 0": (lambda xp, x: xp.expm1(x), [0.0], [1.0]),
     "mean of nothing, into a sum": (lambda xp, x: xp.sum(x) * 2.0, [np.zeros(0)], [np.zeros(0)]),
+    **{
+        f"vector_norm {ord} at 0": (
+            lambda xp, x, ord=ord: xp.linalg.vector_norm(x, ord=ord),
+            [[0.0, -0.0, 0.0]],
+            [[0.0, 0.0, 0.0]],
+        )
+        for ord in (2, 3, 1.5, 1, INF, -INF, 0.5)
+    },
+    "vector_norm 1 at [0, 2]": (lambda xp, x: xp.linalg.vector_norm(x, ord=1), [[0.0, 2.0]], [[0.0, 1.0]]),
+    "vector_norm inf at [2, -2]": (lambda xp, x: xp.linalg.vector_norm(x, ord=INF), [[2.0, -2.0]], [[0.5, -0.5]]),
+    "vector_norm 2 at [1e-200, 1e-200]": (
+        lambda xp, x: xp.linalg.vector_norm(x),
+        [[1e-200, 1e-200]],
+        [[2**-0.5, 2**-0.5]],
+    ),
     "x/x at 0": (lambda xp, x: x / x, [0.0], [NAN]),
     "sum over repeated subscripts": (lambda xp, x: x[xp.asarray([0, 0, 1])], [[1.0, 2.0]], [[2.0, 1.0]]),
 }

@@ -359,6 +359,54 @@ PRODUCTS = [
     c("matrix_transpose", lambda xp, x: xp.matrix_transpose(x), lambda t, x: x.mT, ("r", 2, 3, 2)),
 ]
 
+NORMS = [
+    *[
+        c(
+            f"vector_norm {ord} {axis} {keepdims}",
+            lambda xp, x, o=ord, a=axis, k=keepdims: xp.linalg.vector_norm(x, ord=o, axis=a, keepdims=k),
+            lambda t, x, o=ord, a=axis, k=keepdims: t.linalg.vector_norm(x, ord=o, dim=a, keepdim=k),
+            ("r", 2, 3),
+        )
+        for ord, axis, keepdims in [
+            (2, None, False),
+            (2, -1, True),
+            (1, 0, False),
+            (3, None, True),
+            (1.5, 1, False),
+            (0.5, (0, 1), False),
+            (math.inf, -1, False),
+            (-math.inf, None, False),
+            (0, 0, False),
+        ]
+    ],
+    c("cross", lambda xp, x, y: xp.linalg.cross(x, y), lambda t, x, y: t.linalg.cross(x, y), ("r", 2, 3), ("r", 2, 3)),
+    c(
+        "cross axis",
+        lambda xp, x, y: xp.linalg.cross(x, y, axis=0),
+        lambda t, x, y: t.linalg.cross(x, y, dim=0),
+        ("r", 3, 2),
+        ("r", 3, 1),
+    ),
+    *[
+        c(
+            f"diagonal {k}",
+            lambda xp, x, k=k: xp.linalg.diagonal(x, offset=k),
+            lambda t, x, k=k: t.linalg.diagonal(x, offset=k),
+            ("r", 2, 3, 4),
+        )
+        for k in (0, 1, -1)
+    ],
+    *[
+        c(
+            f"trace {k}",
+            lambda xp, x, k=k: xp.linalg.trace(x, offset=k),
+            lambda t, x, k=k: t.linalg.diagonal(x, offset=k).sum(-1),
+            ("r", 2, 3, 4),
+        )
+        for k in (0, -2)
+    ],
+]
+
 ELEMENT = [
     c(
         "where",
@@ -756,6 +804,7 @@ METHODS = {
     "clone": lambda x: x.clone(),
     "to": lambda x: x.to(x.dtype),
     "double": lambda x: x.double(),
+    "cpu": lambda x: x.cpu() * 2.0,
     "all together": lambda x: (x.exp().sum(1) / x.mean()).log().reshape(2, 1) * x.T.flatten().max(),
 }
 
@@ -773,6 +822,7 @@ CASES = [
     *operator_cases(),
     *reduction_cases(),
     *PRODUCTS,
+    *NORMS,
     *ELEMENT,
     *SCANS,
     *SHAPES,
@@ -1036,6 +1086,18 @@ VALUES = {
         lambda xp, a, b: (xp.max(a), xp.max(a, axis=0), xp.min(a)),
         lambda t, a, b: (t.amax(a), t.amax(a, dim=0), t.amin(a)),
         "if",
+    ),
+    "count_nonzero": (
+        lambda xp, a, b: (xp.count_nonzero(a), xp.count_nonzero(a, axis=0)),
+        lambda t, a, b: (t.count_nonzero(a), t.count_nonzero(a, dim=0)),
+        "ib",
+    ),
+    "nonzero": (lambda xp, a, b: xp.nonzero(a), lambda t, a, b: t.nonzero(a, as_tuple=True), "ib"),
+    "isin": (lambda xp, a, b: xp.isin(a, b), lambda t, a, b: t.isin(a, b), "i"),
+    "searchsorted": (
+        lambda xp, a, b: xp.searchsorted(xp.sort(xp.reshape(a, (6,))), b, side="right"),
+        lambda t, a, b: t.searchsorted(t.sort(t.reshape(a, (6,))).values, b, side="right"),
+        "i",
     ),
     "cumulative_sum": (lambda xp, a, b: xp.cumulative_sum(a, axis=1), lambda t, a, b: t.cumsum(a, 1), "i"),
     "where": (lambda xp, a, b: xp.where(a > b, a, b), lambda t, a, b: t.where(a > b, a, b), "if"),
