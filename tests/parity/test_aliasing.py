@@ -904,13 +904,32 @@ def test_training_step_in_place(torch, log):
 def test_grad_is_an_alias_too(torch, log):
     x = torch.tensor([1.0, 2.0], requires_grad=True)
     (x * x).sum().backward()
-    g, part = x.grad, x.grad[0]
+    g, part, alias, data = x.grad, x.grad[0], x.grad.detach(), x.grad.data
     (x * x).sum().backward()
-    log(g is x.grad, g, part)
+    log(g is x.grad, g, part, alias, data)
     x.grad.zero_()
-    log(g, part)
+    log(g, part, alias, data)
     part += 5.0
-    log(x.grad)
+    log(x.grad, alias, data)
+
+
+def test_grads_in_one_buffer(torch, log):
+    buffer = torch.zeros(4)
+    a, b = (torch.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    a.grad, b.grad = buffer[:2], buffer[2:]
+    for _ in range(2):
+        (a * 2.0 + b * 3.0).sum().backward()
+        log(buffer, a.grad, b.grad)
+    buffer.zero_()
+    log(a.grad, b.grad)
+
+
+def test_two_leaves_may_share_one_grad(torch, log):
+    g = torch.zeros(2)
+    a, b = (torch.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    a.grad = b.grad = g
+    (a * 2.0 + b * 3.0).sum().backward()
+    log(g, a.grad is g, b.grad is g)
 
 
 # requires_grad_ and views -------------------------------------------------------------------------------

@@ -796,8 +796,9 @@ def test_retained_grad_accumulates(torch, log):
     y = x * 3.0
     y.retain_grad()
     y.sum().backward(retain_graph=True)
+    first = y.grad
     y.sum().backward()
-    log(y.grad, x.grad)
+    log(y.grad, x.grad, first is y.grad, first)
 
 
 def test_retain_grad_of_the_root(torch, log):
@@ -993,6 +994,65 @@ def test_leaf_hook_stays_after_a_no_grad_update(torch, log):
         x.mul_(2.0)
     (x * x).sum().backward()
     log(x.grad)
+
+
+def test_hooks_outlive_a_freeze(torch, log):
+    x = leaf(torch)
+    x.register_hook(lambda g: g * 10.0)
+    x.register_post_accumulate_grad_hook(lambda p: log("accumulated", p.grad))
+    x.requires_grad_(False)
+    x.requires_grad_()
+    x.sum().backward()
+    log(x.grad)
+
+
+def test_hook_changes_its_argument_in_place(torch, log):
+    x = leaf(torch)
+    y = x * 2.0
+    y.register_hook(lambda g: (g.mul_(10.0), None)[1])
+    (y * 1.0).sum().backward()
+    log(x.grad)
+
+
+def test_post_accumulate_hook_changes_leaf_and_grad(torch, log):
+    x = leaf(torch)
+    x.register_post_accumulate_grad_hook(lambda p: (p.grad.mul_(5.0), p.sub_(p.grad), None)[2])
+    for _ in range(2):
+        (x * x).sum().backward()
+        log(x, x.grad, x.is_leaf)
+
+
+def test_hook_on_a_version_before_a_write(torch, log):
+    x = leaf(torch)
+    y = x * 1.0
+    y.register_hook(lambda g: g * 10.0)
+    v = y[0]
+    v.mul_(3.0)
+    (y * 2.0).sum().backward()
+    log(x.grad)
+
+
+def test_deepcopy_leaves_hooks_behind(torch, log):
+    x = leaf(torch)
+    x.register_hook(lambda g: log("not on the copy"))
+    y = copy.deepcopy(x)
+    (y * 2.0).sum().backward()
+    log(y.grad)
+
+
+def test_data_replaced_after_recording(torch, log):
+    x = leaf(torch)
+    y = (x * 3.0).sum()
+    x.data = torch.tensor([5.0, 6.0])
+    y.backward()
+    log(x.grad, x)
+
+
+def test_only_numbers_make_a_tensor(torch, log):
+    log.error(lambda: torch.tensor("a"))
+    log.error(lambda: torch.tensor([1.0, [2.0]]))
+    log.error(lambda: torch.tensor([1.0]) + "a")
+    log.error(lambda: torch.tensor([1.0]) + None)
 
 
 def test_hook_on_a_view(torch, log):
