@@ -270,7 +270,7 @@ class Array:
     def relu(self) -> Self:
         """Return the elements, with the negative ones replaced by 0."""
         xp = self._xp
-        return xp.where(xp.greater(self, 0), self, xp.zeros_like(self))
+        return xp.where(xp.less_equal(self, 0), 0, self)  # a nan stays nan; maximum would share a tie
 
     def repeat(self, *repeats: Any) -> Self:
         """Tile the array, as PyTorch's `repeat` does (the standard's `repeat` is the function)."""
@@ -294,9 +294,11 @@ class Array:
         return self._xp.round(self)
 
     def sigmoid(self) -> Self:
-        """Return 1 / (1 + exp(-x)), stable at both ends."""
+        """Return 1 / (1 + exp(-x)), accurate at both ends."""
         xp = self._xp
-        return (xp.tanh(xp.divide(self, 2)) + 1) / 2
+        positive = xp.greater_equal(self, 0)
+        decay = xp.exp(xp.where(positive, xp.negative(self), self))  # not abs(): its derivative at 0 is 0
+        return xp.where(positive, 1, decay) / (decay + 1)
 
     def sin(self) -> Self:
         """Return the sine of each element (radians)."""

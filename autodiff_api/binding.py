@@ -141,10 +141,13 @@ def _index_value(cls: Any) -> Callable[[Any], Any]:
     def value_of(part: Any) -> Any:
         if isinstance(part, cls):
             part = part._value
-            return part.__index__() if not part.shape and _is_concrete_integer(part) else part
-        if isinstance(part, Tensor):
+        elif isinstance(part, Tensor):
             raise mismatch("indexing", cls._xp, part)
-        return cls._xp._lower.asarray(part) if isinstance(part, list) else part
+        elif isinstance(part, list):
+            lower = cls._xp._lower
+            part = lower.asarray(part)
+            return part if 0 not in part.shape else lower.astype(part, lower.int32)  # [] would be floats
+        return part.__index__() if getattr(part, "shape", None) == () and _is_concrete_integer(part) else part
 
     return value_of
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,8 @@ def creator(name: str) -> Callable[..., Any]:
     """Return a creation function that makes tensors on the default backend."""
 
     def create(*args: Any, **kwargs: Any) -> Any:
-        if name in SHAPED:
-            args = (sizes(args) if len(args) != 1 else args[0],)
+        if name in SHAPED and len(args) > 1:
+            args = (sizes(args),)
         return getattr(namespace(), name)(*args, **kwargs)
 
     return _named(create, name, getattr(Namespace, name))
@@ -27,26 +28,36 @@ def creator(name: str) -> Callable[..., Any]:
 
 def dispatcher(name: str, like: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that works in the namespace of the first tensor or array it is given."""
+    find = operator.attrgetter(name)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return getattr(namespace_of((*args, *kwargs.values())), name)(*args, **kwargs)
+        return find(namespace_of((*args, *kwargs.values())))(*args, **kwargs)
 
-    return _named(call, name, like)
+    return _named(call, name.rpartition(".")[2], like)
+
+
+class Extension:
+    """`ad.linalg`, `ad.fft`: their functions find the namespace by their arguments too."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        found = dispatcher(f"{self._name}.{name}", getattr(getattr(namespace(), self._name), name))
+        setattr(self, name, found)
+        return found
 
 
 def namespace_of(args: Any) -> Namespace:
     """Return the namespace of the first tensor among arguments, else of a raw array, else the default one."""
     raw = None
     for x in args:
-        xp = getattr(type(x), "_xp", None)
-        if isinstance(xp, Namespace):
-            return xp
-        if isinstance(x, list | tuple) and x and not isinstance(x[0], int):
-            found = next((type(y)._xp for y in x if isinstance(getattr(type(y), "_xp", None), Namespace)), None)
-            if found is not None:
-                return found  # type: ignore[no-any-return]
-        elif raw is None and hasattr(x, "__array_namespace__"):
-            raw = x
+        for y in x if isinstance(x, list | tuple) else (x,):  # concat and stack take lists of arrays
+            xp = getattr(type(y), "_xp", None)
+            if isinstance(xp, Namespace):
+                return xp
+            if raw is None and hasattr(y, "__array_namespace__"):
+                raw = y
     return namespace(raw)
 
 

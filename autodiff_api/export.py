@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy as copying
+import operator
 import warnings
 from typing import Any
 
@@ -60,12 +61,13 @@ class Export(Array):
         return self._xp._lower.asarray(self._value).__dlpack_device__()
 
     def __bool__(self) -> bool:
-        if self.size > 1:
-            raise ShapeError("Boolean value of Tensor with more than one value is ambiguous; use any() or all()")
+        if self.size != 1:
+            how_many = "more than one value" if self.size else "no values"
+            raise ShapeError(f"Boolean value of Tensor with {how_many} is ambiguous; use any(), all() or size")
         return bool(self._value)
 
     def __index__(self) -> int:
-        return self._value.__index__()
+        return operator.index(self._value)  # and not its __index__: floats have none
 
     def _number(self, kind: Any) -> Any:
         if self._node is not None and mode().recording:

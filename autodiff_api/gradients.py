@@ -151,10 +151,11 @@ def _run(walk: Walk, roots: Sequence[Any], grad_tensors: Any) -> dict[Edge, Any]
         for i, (x, t) in enumerate(zip(roots, cotangents, strict=True))
         if (node := _root_node(i, x)) is not None
     ]
-    backends = {x._xp for x in roots}
+    if not seeds:
+        return {}
     token = MODE.set(replace_mode(mode(), recording=True)) if walk.create else None
     try:
-        with next(iter(backends))._quiet():
+        with roots[0]._xp._quiet():
             return walk.run(seeds)
     finally:
         if token is not None:
@@ -215,6 +216,6 @@ def _keep(retain_graph: bool | None, create_graph: bool) -> bool:
 
 
 def _sequence(x: Any) -> Sequence[Any]:
-    return (
-        x if isinstance(x, list | tuple) else tuple(x) if isinstance(x, Iterable) and not hasattr(x, "_node") else (x,)
-    )
+    if isinstance(x, list | tuple):
+        return x
+    return tuple(x) if isinstance(x, Iterable) and not hasattr(x, "shape") else (x,)

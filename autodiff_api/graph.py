@@ -217,6 +217,8 @@ class Walk:
         pending: dict[Edge, Any] = {}
         heap: list[tuple[int, Node]] = []
         for node, t in seeds:
+            if needed is not None and node not in needed:
+                continue
             if node in pending:
                 pending[node] = pending[node] + t
             else:
@@ -254,8 +256,8 @@ class Walk:
                         break
                     pull = recipe.pull_for(targets)
                 saved = node.saved
-                if saved.__class__ is not tuple:
-                    restore(node)
+                while saved.__class__ is not tuple:  # again, if another thread has freed it meanwhile
+                    restore([node, *(waiting for _, waiting in heap)], saved)
                     saved = node.saved
                 if holds and not keep:
                     node.saved = freed
@@ -418,13 +420,13 @@ def leading_to(roots: Iterable[Edge], wanted: set[Edge]) -> set[Edge]:
     return needed
 
 
-def restore(root: Node) -> None:
-    """Recompute what a walk has freed, for `root` and everything that it came from.
+def restore(roots: Iterable[Node], freed: Freed) -> None:
+    """Recompute what a walk has freed, for `roots` (all that it has yet to visit) and what they came from.
 
     A freed graph is a checkpointed graph: the leaves and the constants are still on its edges.
     """
-    warn = root.saved.done  # not when a failed walk freed it: that is no mistake of the user's
-    nodes = sorted((n for n in reachable([root]) if n.__class__ is Node), key=lambda n: n.seq)
+    warn = freed.done  # not when a failed walk freed it: that is no mistake of the user's
+    nodes = sorted((n for n in reachable(roots) if n.__class__ is Node), key=lambda n: n.seq)
     values: dict[Node, Any] = {}
     for node in nodes:
         recipe = node.recipe

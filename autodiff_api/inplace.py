@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from .arrays import Array
-from .errors import BackendMismatchError, GraphError, ShapeError
+from .errors import GraphError, ShapeError
 from .graph import Leaf
 from .views import ViewMixin, check_writable, write
 
@@ -45,9 +45,7 @@ class InPlace(Array):
             value = self._xp.asarray(value, dtype=self.dtype)
         try:
             result = self._xp.setitem(self, key, value)
-        except (ValueError, TypeError) as error:
-            if isinstance(error, BackendMismatchError):
-                raise
+        except ValueError as error:
             shape = getattr(value, "shape", ())
             raise ShapeError(
                 f"can't assign a value of shape {tuple(shape)} to that part of a tensor of shape "

@@ -76,14 +76,22 @@ def _decorate(function: Any, manager: Callable[[], _Switch]) -> Any:
         @functools.wraps(function)
         async def async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
             steps = function(*args, **kwargs)
-            sent = None
+            resume: Callable[[], Any] = steps.__anext__
             while True:
                 try:
                     with manager():
-                        item = await steps.asend(sent)
+                        item = await resume()
                 except StopAsyncIteration:
                     return
-                sent = yield item
+                try:
+                    sent = yield item
+                    resume = functools.partial(steps.asend, sent)
+                except GeneratorExit:
+                    with manager():
+                        await steps.aclose()
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(steps.athrow, error)
 
         return async_generator
     if inspect.iscoroutinefunction(function):
@@ -126,10 +134,10 @@ def _each_step(steps: Generator[Any, Any, Any], manager: Callable[[], _Switch]) 
 class _BareDecorator(type):
     """Let `@no_grad` stand without parentheses."""
 
-    def __call__(cls, *args: Any) -> Any:
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if args and callable(args[0]):
             return super().__call__()(args[0])
-        return super().__call__(*args)
+        return super().__call__(*args, **kwargs)
 
 
 class no_grad(_Switch, metaclass=_BareDecorator):

@@ -26,6 +26,7 @@ DTYPES = (
 )  # fmt: skip
 EXTENSIONS = ("linalg", "fft")
 SCALARS = (bool, int, float, complex)
+OPTIONAL = ("clip", "searchsorted")  # ops with an array argument that may be None
 
 
 class Lower:
@@ -156,7 +157,7 @@ class Bound:
             return float(x)
         if isinstance(x, complex):
             return complex(x)
-        if x is None or isinstance(x, self.xp._array_types):
+        if isinstance(x, self.xp._array_types) or (x is None and self.op.name in OPTIONAL):
             return x
         if getattr(x, "shape", None) == () and type(x).__module__ == "numpy" and not hasattr(x, "__setitem__"):
             return x.item()  # numpy.float32(2) beside another backend's arrays

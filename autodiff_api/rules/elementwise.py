@@ -74,7 +74,8 @@ def pow_x1(t: Any, x1: Any, x2: Any, xp: Any) -> Any:
 
 
 def pow_x2(t: Any, x1: Any, x2: Any, out: Any, xp: Any) -> Any:
-    base = x1 if is_array(x1) else xp.full_like(out, x1)
+    # In the output's dtype: (-1) ** 1j needs the complex logarithm.
+    base = xp.astype(x1, out.dtype, copy=False) if is_array(x1) else xp.full_like(out, x1)
     log = xp.log(xp.where(base == 0, xp.ones_like(base), base))  # 0**y: log(0) would make 0 * -inf = nan
     return zero_where(base == 0, t * (out * log), xp)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .kinds import General, Linear, Rule
@@ -22,7 +23,8 @@ def setitem_x(t: Any, key: Any, xp: Any) -> Any:
 
 
 def take_x(t: Any, x_shape: Shape, indices: Any, axis: int | None, xp: Any) -> Any:
-    axis = 0 if axis is None else axis
+    if axis is None:  # the array was flattened first
+        return xp.reshape(getitem_x(t, (math.prod(x_shape),), (indices,), xp), x_shape)
     return getitem_x(t, x_shape, along(axis, len(x_shape), indices), xp)
 
 

@@ -69,7 +69,7 @@ def only_diagonal(x: Any, offset: int, xp: Any) -> Any:
 
 
 def diagonal_x(t: Any, x_shape: Shape, offset: int, xp: Any) -> Any:
-    before = max(-offset, 0)
+    before = min(max(-offset, 0), x_shape[-2])
     after = x_shape[-2] - before - t.shape[-1]
     zero = xp.zeros_like(xp.sum(t, axis=-1, keepdims=True))
     above, below = (xp.broadcast_to(zero, (*t.shape[:-1], n)) for n in (before, after))

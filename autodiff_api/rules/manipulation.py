@@ -43,19 +43,20 @@ def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def repeat_x(t: Any, x_shape: Shape, repeats: Any, axis: int | None, xp: Any) -> Any:
-    if isinstance(repeats, int):
-        shape = x_shape if axis is not None else (_size(x_shape),)
-        axis = 0 if axis is None else axis % len(x_shape)
-        split = (*shape[: axis + 1], repeats, *shape[axis + 1 :])
+    shape = x_shape if axis is not None else (_size(x_shape),)
+    axis = 0 if axis is None else axis % len(x_shape)
+    if getattr(repeats, "shape", ()) in ((), (1,)):  # each as often as the others
+        times = t.shape[axis] // max(shape[axis], 1)
+        split = (*shape[: axis + 1], times, *shape[axis + 1 :])
         return xp.reshape(xp.sum(xp.reshape(t, split), axis=axis + 1), x_shape)
     source = xp.repeat(xp.cumulative_sum(xp.ones_like(repeats)) - 1, repeats)  # which element each came from
-    shape = x_shape if axis is not None else (_size(x_shape),)
     target = xp.broadcast_to(xp.zeros_like(xp.sum(t)), shape)
-    key = along(axis or 0, len(shape), source)
+    key = along(axis, len(shape), source)
     return xp.reshape(xp.scatter_add(target, key, t), x_shape)
 
 
-def tile_x(t: Any, x_shape: Shape, repetitions: tuple[int, ...], xp: Any) -> Any:
+def tile_x(t: Any, x_shape: Shape, repetitions: int | tuple[int, ...], xp: Any) -> Any:
+    repetitions = (repetitions,) if isinstance(repetitions, int) else repetitions
     ndim = max(len(x_shape), len(repetitions))
     shape = (1,) * (ndim - len(x_shape)) + x_shape
     times = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
