@@ -123,6 +123,12 @@ def test_sigmoid_and_relu_methods(xp):
     assert gradient_of(lambda x: x.relu(), x).tolist() == [0.0, 0.0, 1.0]
 
 
+@pytest.mark.parametrize("shape", [(2,), (3, 2), ()])
+def test_broadcasting_drops_no_axes(xp, shape):
+    with pytest.raises(ValueError):
+        xp.broadcast_to(xp.ones((1, 1, 2)), shape)
+
+
 # --- keys, operands, numbers ---
 
 

@@ -43,7 +43,7 @@ def setitem(x: Any, key: Any, value: Any) -> Any:
 
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     """Broadcast `x`; a small result is filled, which is cheaper than a view: 3.6 and 0.5 µs."""
-    if math.prod(shape) > 4096:
+    if x.ndim > len(shape) or math.prod(shape) > 4096:  # an assignment would drop leading ones
         return np.broadcast_to(x, shape)
     out = np.empty(shape, dtype=x.dtype)
     out[...] = x
