@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 USE = """
 import autodiff_api as ad
 xp = ad.namespace("strict")
@@ -40,9 +41,19 @@ def test_commands_are_one_line_each(mark: str) -> None:
     assert re.fullmatch(r'pip install -e "\.\[[\w,]+\]" && .+\n', block(mark))
 
 
-def test_named_files_exist() -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_linked_files_exist(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_contributing_shows_every_room() -> None:
+    """Each module is in its table of floors, and it fits a page."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = {path.name.removesuffix(".py") for path in (ROOT / "autodiff_api").iterdir() if path.suffix in ("", ".py")}
+    shown = set(re.findall(r"`(\w+)/?`", text[text.index("| floor |") : text.index("- **A rule**")]))
+    assert {room for room in rooms if not room.startswith("_")} <= shown | {"typing"}
+    assert len(text.splitlines()) <= 65
 
 
 def test_plugin_works_when_it_is_installed(tmp_path: Path) -> None:
