@@ -37,7 +37,10 @@ __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
 
 _LAZY = {"nn": None, "optim": None, "random": None}
-_RANDOM = ("Generator", "manual_seed", "rand", "rand_like", "randint", "randn", "randn_like", "randperm")
+_RANDOM = (
+    "Generator", "default_generator", "initial_seed", "manual_seed", "rand", "rand_like", "randint", "randn",
+    "randn_like", "randperm",
+)  # fmt: skip
 
 __all__ = [
     "Tensor",

@@ -157,8 +157,9 @@ class Leaf:
         self.hooks: Hooks | None = None
 
     def rebind(self, value: Any) -> None:
-        """Follow an in-place change of the tensor."""
+        """Follow an in-place change of the tensor, which `x.data = y` may give another shape and dtype."""
         self.value, self.changed = value, tick()
+        self.shape, self.dtype = value.shape, value.dtype
 
     def name(self) -> str:
         """Return PyTorch's name for the place where a leaf's gradient is accumulated."""

@@ -13,7 +13,7 @@ from .export import Export
 from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of
 from .inplace import InPlace
 from .modes import no_grad
-from .views import ViewMixin, detached
+from .views import ViewMixin, detached, rebind
 
 new = object.__new__
 
@@ -188,18 +188,18 @@ class Tensor(InPlace, Export):
 
     @property
     def data(self) -> Any:
-        """The same data without its history, as `detach()` gives it; assigning rebinds the data."""
+        """The same data without its history, as `detach()` gives it; assigning takes over other data, of any dtype."""
         return self.detach()
 
     @data.setter
     def data(self, value: Any) -> None:
-        if value.shape != self.shape or value.dtype != self.dtype:
-            raise GradientError(
-                f"data of shape {tuple(value.shape)}, dtype {value.dtype} can't replace data of shape "
-                f"{tuple(self.shape)}, dtype {self.dtype}; give the same shape and dtype"
-            )
-        with no_grad():
-            self._assign(value)
+        if isinstance(self, ViewMixin):
+            with no_grad():
+                self._assign(value)
+            return
+        if hasattr(self, "_sharers"):
+            del self._sharers  # those that were detached before keep the old data
+        rebind(self, value._value, self._node)
 
     def detach_(self) -> Self:
         """Forget this tensor's history, and return it: it becomes a leaf that doesn't require grad."""

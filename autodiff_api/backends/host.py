@@ -106,9 +106,7 @@ class Plugins:
         if not plugin.hooks:
             plugin.fail(PluginContractError, "it implements no hook; is any marked with @hookimpl?")
 
-    def _ask(
-        self, hook: str, check: Callable[[Any], Answer], **arguments: Any
-    ) -> Iterator[tuple[Plugin, Answer]]:
+    def _ask(self, hook: str, check: Callable[[Any], Answer], **arguments: Any) -> Iterator[tuple[Plugin, Answer]]:
         """Call `hook` on each plugin by itself and yield what `check` makes of its answer.
 
         The implementations are called here rather than by pluggy, which gives up at the first that raises.
@@ -147,9 +145,7 @@ class _Manager(pluggy.PluginManager):
     def parse_hookspec_opts(self, module_or_class: object, name: str) -> pluggy.HookspecOpts | None:
         if not name.startswith("autodiff_api_"):
             return None
-        return pluggy.HookspecOpts(
-            firstresult=False, historic=False, warn_on_impl=None, warn_on_impl_args=None
-        )
+        return pluggy.HookspecOpts(firstresult=False, historic=False, warn_on_impl=None, warn_on_impl_args=None)
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         if not getattr(getattr(plugin, name, None), "autodiff_api_hook", False):

@@ -41,9 +41,7 @@ class Plugin:
         """Whether the host's own distribution brings it."""
         return _normalized(self.distribution) == builtin.DISTRIBUTION
 
-    def fail(
-        self, kind: type[BackendError], what: str, cause: BaseException | None = None, update: str = ""
-    ) -> None:
+    def fail(self, kind: type[BackendError], what: str, cause: BaseException | None = None, update: str = "") -> None:
         """Leave the plugin out because of `what`, and say so once; `update` names what to update.
 
         The report is logged, not issued as a warning: under ``-W error`` a warning would let a stranger's

@@ -47,11 +47,7 @@ def moved(tensor: Tensor, dtype: Any, device: Any) -> Any:
 
 def move_parameter(parameter: Any, dtype: Any, device: Any) -> None:
     """Move a parameter and its gradient; the parameter stays the object that an optimizer holds."""
-    grad, wanted = parameter.grad, parameter.requires_grad
-    value = moved(parameter, dtype, device)._value
-    parameter.requires_grad_(False)  # a leaf remembers its dtype: let it be made again
-    parameter.grad = None
-    parameter._value = value
-    parameter.requires_grad_(wanted)
+    grad = parameter.grad
+    parameter.data = moved(parameter, dtype, device)
     if grad is not None:
         parameter.grad = moved(grad, dtype, device)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff_api.errors import StateDictError
+from autodiff_api.modes import no_grad
 from autodiff_api.tensors import Tensor
 
 
@@ -45,8 +46,9 @@ def load(owner: str, own: Mapping[str, Tensor], given: Mapping[str, Any], strict
         remedy = " Pass strict=False to load only what is there." if strict and any(result) else ""
         raise StateDictError(f"Error(s) in loading state_dict for {owner}:\n\t{listed}\nNothing was loaded.{remedy}")
     copies = [(tensor, counterpart(value, tensor)) for _, tensor, value in shared]
-    for tensor, copied in copies:  # nothing is computed any more, so nothing can fail half-way
-        tensor.data = copied
+    with no_grad():
+        for tensor, copied in copies:  # nothing is computed any more, so nothing can fail half-way
+            tensor._assign(copied)
     return result
 
 

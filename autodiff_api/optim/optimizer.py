@@ -132,7 +132,7 @@ class Optimizer:
                 if param.grad is not None
             ]
             for param, value, state in steps:  # nothing is computed any more, so nothing can fail
-                param.data = value
+                param._assign(value)  # in place: who shares the data sees it
                 if state:
                     self.state[param] = state
         return loss

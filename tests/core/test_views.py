@@ -63,3 +63,23 @@ def test_complex_parts_write_through(xp):
     z.real[0] = 5.0
     xp.imag(z)[1] = 7.0
     assert z.tolist() == [5 + 2j, 3 + 7j]
+
+
+def test_data_takes_over_another_dtype_and_shape(xp):
+    """As `p.data = ...` does in PyTorch: the leaf stays, its hooks too, and new gradients fit the new data."""
+    p = xp.asarray([1.0, 2.0], dtype=xp.float32, requires_grad=True)
+    calls, before = [], p.detach()
+    p.register_hook(lambda g: calls.append(g.shape))
+    p.data = xp.asarray([[3.0], [4.0], [5.0]], dtype=xp.float16)
+    assert p.is_leaf and p.requires_grad and before.tolist() == [1.0, 2.0]
+    xp.sum(p * p).backward()
+    assert p.grad.tolist() == [[6.0], [8.0], [10.0]] and p.grad.dtype == xp.float16
+    assert calls == [(3, 1)]
+
+
+def test_an_optimizer_and_a_state_dict_write_in_place(xp):
+    p = ad.nn.Parameter(xp.asarray([1.0, 2.0]))
+    seen, view = p.detach(), p.detach()[0:1]
+    xp.sum(p).backward()
+    ad.optim.SGD([p], lr=1.0).step()
+    assert seen.tolist() == p.tolist() == [0.0, 1.0] and view.tolist() == [0.0]
