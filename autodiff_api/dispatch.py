@@ -43,6 +43,8 @@ class Extension:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # `copy` asks before there is a `_name`
+            raise AttributeError(name)
         found = dispatcher(f"{self._name}.{name}", getattr(getattr(namespace(), self._name), name))
         setattr(self, name, found)
         return found

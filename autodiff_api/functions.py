@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .errors import ShapeError
+
 
 class Functions:
     """What every namespace has beside its ops, whatever its array type."""
@@ -200,13 +202,13 @@ class Functions:
         return tuple(self.broadcast_to(x, shape) for x in arrays)  # type: ignore[attr-defined]
 
     def broadcast_shapes(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape that arrays of these shapes broadcast to; ValueError if they don't."""
+        """Return the shape that arrays of these shapes broadcast to; ShapeError if they don't."""
         ndim = max((len(s) for s in shapes), default=0)
         result = []
         for place in range(-ndim, 0):
             sizes = {s[place] for s in shapes if len(s) >= -place} - {1}
             if len(sizes) > 1:
-                raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast: sizes {sorted(sizes)} differ")
+                raise ShapeError(f"shapes {', '.join(map(str, shapes))} do not broadcast: sizes {sorted(sizes)} differ")
             result.append(sizes.pop() if sizes else 1)
         return tuple(result)
 

@@ -40,6 +40,8 @@ class Lower:
         self._namespace, self._kernels, self._ops = namespace, kernels, ops
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # no op is called so; `copy` asks before anything is there
+            raise AttributeError(name)
         if name in EXTENSIONS:
             found: Any = _Extension(self, name)
         elif name == "complexes":
@@ -80,6 +82,8 @@ class _Extension:
         self._owner, self._name = owner, name
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
         for full in (f"{self._name}.{name}", name):  # some names stand in both places: linalg.matmul
             with contextlib.suppress(AttributeError):
                 found = self._owner.kernel(full)

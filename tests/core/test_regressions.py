@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 import operator
 import warnings
@@ -161,6 +162,11 @@ def test_assigning_nonsense_is_a_type_error(xp):
         xp.zeros(2)[0] = "1"
 
 
+def test_copying_in_another_shape_is_one_error(xp):
+    with pytest.raises(ad.ShapeError):
+        xp.zeros(2).copy_(xp.ones(3))
+
+
 def test_a_float_is_no_index(xp):
     with pytest.raises(TypeError):
         operator.index(xp.sum(xp.ones(2)))
@@ -195,6 +201,12 @@ def test_the_package_is_a_namespace():
     assert "cpu" in str(ad.__array_namespace_info__().devices())
     assert ad.zeros(shape=(2, 3)).shape == ad.zeros((2, 3)).shape == ad.zeros(2, 3).shape == (2, 3)
     assert ad.ones(2, dtype=ad.float32).shape == (2,)
+
+
+def test_extensions_can_be_copied(xp):
+    for linalg in (ad.linalg, xp.linalg):
+        assert copy.copy(linalg).vector_norm(xp.ones(4)).item() == 2.0
+        assert copy.deepcopy(linalg).vector_norm(xp.ones(4)).item() == 2.0
 
 
 # --- modes ---
