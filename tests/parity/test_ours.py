@@ -268,6 +268,26 @@ def test_int_and_int_array_apart(torch, log):
     log(x.grad)
 
 
+def test_results_are_contiguous(torch, log):
+    """A result owns its data in order, on every backend; PyTorch's may keep the layout of its operand."""
+    x = torch.arange(6.0).reshape((2, 3))
+    for result in (x.T.clone(), x.T * 1.0):
+        log.declared(
+            "a result counts as contiguous, so it has flat views",
+            lambda result=result: result.view(-1).tolist(),
+            torch=(RuntimeError, "view size is not compatible"),
+            ours=[0.0, 3.0, 1.0, 4.0, 2.0, 5.0],
+        )
+        flat = result.reshape(6)
+        flat.zero_()
+        log.declared(
+            "and writes to them reach it",
+            lambda result=result: result.sum().item(),
+            torch=15.0,
+            ours=0.0,
+        )
+
+
 # Backward is atomic -------------------------------------------------------------------------------------
 
 
