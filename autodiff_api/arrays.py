@@ -271,6 +271,8 @@ class Array:
     def expand(self, *shape: Any) -> Self:
         """Broadcast to a shape, in which -1 keeps an axis as it is."""
         wanted = sizes(shape)
+        if len(wanted) < self.ndim:
+            raise ShapeError(f"expand to {tuple(wanted)}: give at least the {self.ndim} axes of shape {self.shape}")
         own = (1,) * (len(wanted) - self.ndim) + self.shape
         return self._xp.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(wanted, own, strict=True)))
 

@@ -31,6 +31,8 @@ def _values(x: Any) -> str:
         return f"<{type(x._value).__name__}>, shape={tuple(x.shape)}"
     if host.size == 0:
         return f"[], shape={tuple(x.shape)}" if x.ndim != 1 else "[]"
+    if host.dtype.kind == "V":  # bfloat16 and its like, which NumPy's formatter takes for integers
+        host = host.astype(np.float32)
     return np.array2string(
         host, separator=", ", precision=4, floatmode="maxprec_equal", prefix="tensor(", threshold=1000
     )

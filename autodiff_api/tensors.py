@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from . import gradients
-from .errors import GradientError, GraphError
+from .errors import ArgumentTypeError, GradientError, GraphError
 from .export import Export
 from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of
 from .inplace import InPlace
@@ -74,6 +74,8 @@ class Tensor(InPlace, Export):
         if copy is None and (not own or hasattr(obj, "__setitem__")):
             copy = True  # a copy of what others could write into; an immutable array can be shared
         value = xp._lower.asarray(obj, dtype=dtype, copy=copy)
+        if not xp.isdtype(value.dtype, ("bool", "numeric")):
+            raise ArgumentTypeError(f"a tensor holds numbers, but {type(obj).__name__} is {value.dtype}; convert it")
         if device is not None:
             value = xp._backend.place(value, device)
         return cls._make(value)

@@ -167,6 +167,23 @@ def test_copying_in_another_shape_is_one_error(xp):
         xp.zeros(2).copy_(xp.ones(3))
 
 
+@pytest.mark.parametrize("data", [None, [1.0, None], {}])
+def test_tensors_hold_numbers(xp, data):
+    """NumPy would make an array of objects."""
+    with pytest.raises((TypeError, ValueError)):
+        xp.tensor(data)
+
+
+def test_expanding_to_fewer_axes(xp):
+    with pytest.raises(ad.ShapeError, match="at least the 2 axes"):
+        xp.ones((1, 2)).expand(2)
+
+
+def test_bfloat16_prints_like_a_float():
+    jnp = pytest.importorskip("jax.numpy")
+    assert "[3.]" in repr(ad.namespace("jax").asarray([3.0], dtype=jnp.bfloat16))
+
+
 def test_a_float_is_no_index(xp):
     with pytest.raises(TypeError):
         operator.index(xp.sum(xp.ones(2)))
