@@ -19,7 +19,7 @@ from typing import Any
 from . import autograd
 from .backends import default_backend, get_backend, set_default_backend, use_backend
 from .binding import namespace
-from .dispatch import CREATION, Extension, creator, dispatcher
+from .dispatch import find, names
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
 from .modes import (
@@ -30,7 +30,6 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
-from .namespaces import EXTENSIONS
 from .tensors import Tensor
 
 __version__ = "0.1.0"
@@ -65,23 +64,15 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _RANDOM:
-        found = getattr(importlib.import_module(f"{__name__}.random"), name)
-    elif name == "__array_namespace_info__":
-        return namespace().__array_namespace_info__
-    elif name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    elif name in CREATION:
-        found = creator(name)
-    elif name in EXTENSIONS:
-        found = Extension(name)
+        found, stays = getattr(importlib.import_module(f"{__name__}.random"), name), True
+    elif name == "softmax" or name == "log_softmax":
+        found, stays = getattr(importlib.import_module(f"{__name__}.nn.functional"), name), True
     else:
-        found = getattr(namespace(), name)
-        if not callable(found) or isinstance(found, type):
-            return found  # constants and dtypes: the default backend may change
-        found = dispatcher(name, found)
-    globals()[name] = found
+        found, stays = find(name)
+    if stays:
+        globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY, *_RANDOM, *CREATION, *dir(namespace())})
+    return sorted({*globals(), *_LAZY, *_RANDOM, *names()})

@@ -214,7 +214,7 @@ def make_namespace(backend: Backend) -> Namespace:
         "_bind": classmethod(bind), "_rebuild": staticmethod(rebuild),
     }  # fmt: skip
     xp.array_class = type("Tensor", (Tensor,), body)
-    slots = ("_root", "_parent", "_seen", "_how", "_own_value", "_own_node")
+    slots = ("_root", "_parent", "_seen", "_how", "_own_value", "_own_node", "_strides")
     view = type("Tensor", (ViewMixin, xp.array_class), {"__slots__": slots, "__module__": Tensor.__module__})
     xp.array_class._view_class = view
     _operators(xp.array_class)

@@ -7,12 +7,42 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from . import spellings
 from .arrays import sizes
 from .binding import namespace
-from .namespaces import Namespace
+from .namespaces import EXTENSIONS, Namespace
 
 CREATION = {"arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "tensor", "zeros"}
 SHAPED = {"empty", "ones", "zeros"}  # PyTorch's tutorials write ones(2, 2)
+
+
+def find(name: str) -> tuple[Any, bool]:
+    """Return what the package offers under a name, and whether it stays the same when the default backend changes.
+
+    Raises AttributeError for a name that neither the standard nor PyTorch's users know.
+    """
+    if name == "__array_namespace_info__":
+        return namespace().__array_namespace_info__, False
+    if name.startswith("_"):
+        raise AttributeError(f"module 'autodiff_api' has no attribute {name!r}")
+    if name in spellings.METHODS:
+        return spellings.method(name), True
+    if name in ("device", "is_tensor"):
+        return getattr(spellings, name), True
+    name = spellings.FUNCTIONS.get(name) or spellings.DTYPES.get(name) or name
+    if name in CREATION:
+        return creator(name), True
+    if name in EXTENSIONS:
+        return Extension(name), True
+    found = getattr(namespace(), name)
+    if not callable(found) or isinstance(found, type):
+        return found, False  # a constant or a dtype of the default backend
+    return dispatcher(name, found), True
+
+
+def names() -> set[str]:
+    """Return the names that `find` knows."""
+    return {*dir(namespace()), *CREATION, *spellings.METHODS, *spellings.FUNCTIONS, *spellings.DTYPES}
 
 
 def creator(name: str) -> Callable[..., Any]:
@@ -28,10 +58,13 @@ def creator(name: str) -> Callable[..., Any]:
 
 def dispatcher(name: str, like: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that works in the namespace of the first tensor or array it is given."""
-    find = operator.attrgetter(name)
+    bound = operator.attrgetter(name)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return find(namespace_of((*args, *kwargs.values())))(*args, **kwargs)
+        function = bound(namespace_of((*args, *kwargs.values())))
+        if kwargs:  # PyTorch's dim and keepdim
+            kwargs = {spellings.KEYWORDS.get(k, k): v for k, v in kwargs.items()}
+        return function(*args, **kwargs)
 
     return _named(call, name.rpartition(".")[2], like)
 

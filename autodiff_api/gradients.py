@@ -14,7 +14,7 @@ from itertools import starmap
 from typing import Any
 
 from .errors import GradientError, HookError
-from .graph import Edge, Leaf, Walk, hooks_of
+from .graph import Edge, Leaf, Walk, hooks_of, sharers
 from .modes import MODE, mode, no_grad, replace_mode
 
 _commit_lock = threading.RLock()
@@ -113,21 +113,25 @@ def grad(
 def accumulate(owners: Iterable[tuple[Any, Any]], create: bool) -> None:
     """Add cotangents to the `.grad` of tensors: first compute all sums, then store all of them.
 
-    The sums go into the same `.grad` object, except when the pass was recorded. Storing is one call into C,
-    so that a signal can't come between two stores.
+    A leaf's sum goes into the same `.grad` object, except when the pass was recorded. Storing is one call into
+    C, so that a signal can't come between two stores.
     """
     with _commit_lock:
+        sums: dict[int, Any] = {}  # by id of the `.grad`: two leaves may have been given the same one
         stores: list[tuple[Any, str, Any]] = []
         for tensor, t in owners:
             if tensor is None:  # the leaf's tensor is gone, and nobody can ask for its gradient
                 continue
-            old = tensor.grad if tensor.is_leaf else tensor._grad_or_none()
+            old, make = tensor._grad_or_none(), tensor._xp.array_class._make
             if create:
                 stores.append((tensor, "_grad", t if old is None else old + t))
             elif old is None:
-                stores.append((tensor, "_grad", tensor._xp.array_class._make(t)))
+                stores.append((tensor, "_grad", make(t)))
+            elif not tensor.is_leaf:
+                stores.append((tensor, "_grad", make(old._value + t)))
             else:
-                stores.append((old, "_value", old._value + t))
+                total = sums[id(old)] = sums.get(id(old), old._value) + t
+                stores += [(twin, "_value", total) for twin in sharers(old)]
         deque(starmap(setattr, stores), maxlen=0)
 
 

@@ -176,6 +176,11 @@ def move_retain(old: Any, new: Any, tensor: Any) -> None:
         hooks_of(new).retain, hooks.retain = hooks.retain, None
 
 
+def sharers(tensor: Any) -> Any:
+    """Return the tensors that share the data of one that is no view, itself included."""
+    return tensor._sharers.tensors() if hasattr(tensor, "_sharers") else (tensor,)
+
+
 Edge = Node | Leaf
 eager_leaves: WeakSet[Leaf] = WeakSet()  # leaves with a post-accumulate hook: rare, so a walk asks here first
 

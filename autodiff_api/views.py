@@ -10,6 +10,7 @@ rebound tells the others: a detached tensor must not keep alive the graph that i
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable
 from operator import is_
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InplaceError
-from .graph import Edge, Leaf, move_retain
+from .graph import Edge, Leaf, move_retain, sharers
 from .modes import mode, no_grad
 from .record import Single
 from .rules.kinds import derivative
@@ -36,6 +37,7 @@ class ViewMixin:
     _how: Derivation
     _own_value: Any
     _own_node: Edge | None
+    _strides: tuple[int, ...]  # those that a contiguous root would give it; set when a reshape asks
 
     @property
     def _value(self) -> Any:
@@ -173,7 +175,7 @@ def rebind(tensor: Any, value: Any, node: Edge | None) -> None:
         value = tensor._xp._lower.clone(value)
     move_retain(tensor._node, node, tensor)
     tensor._node = node
-    for twin in tensor._sharers.tensors() if hasattr(tensor, "_sharers") else (tensor,):
+    for twin in sharers(tensor):
         twin._value = value
         if twin._node.__class__ is Leaf:
             twin._node.rebind(value)
@@ -245,21 +247,36 @@ def _plain_slice(key: slice) -> bool:
 def viewable(base: Any, shape: tuple[int, ...]) -> bool:
     """Tell whether a reshape of `base` could look at the same memory: PyTorch and NumPy copy otherwise.
 
-    Decided on strides that a contiguous root would have, whatever the backend: the chain of views is replayed on
-    an uninitialised NumPy array of bytes.
+    Decided on the strides that a contiguous root would have, whatever the backend.
     """
-    chain = []
-    while isinstance(base, ViewMixin):
-        chain.append(base._how)
-        base = base._parent
-    shadow = np.empty(base.shape, dtype=np.int8)
-    for how in reversed(chain):
-        shadow = _on_shadow(how, shadow)
     try:
-        shadow.reshape(shape, copy=False)
+        shadow_of(base).reshape(shape, copy=False)
     except ValueError:
         return False
     return True
+
+
+def shadow_of(view: Any) -> Any:
+    """Return a NumPy array of one byte of memory that pretends to have the view's shape and strides.
+
+    Each view keeps its strides, so that a long chain of them is replayed once.
+    """
+    chain = []
+    while isinstance(view, ViewMixin) and not hasattr(view, "_strides"):
+        chain.append(view)
+        view = view._parent
+    strides = view._strides if isinstance(view, ViewMixin) else None
+    shadow = _pretend(view.shape, strides)
+    for view in reversed(chain):
+        shadow = _on_shadow(view._how, shadow)
+        view._strides = shadow.strides
+    return shadow
+
+
+def _pretend(shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Any:
+    if strides is None:
+        strides = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+    return np.lib.stride_tricks.as_strided(np.empty(1, dtype=np.int8), shape, strides)
 
 
 def _on_shadow(how: Any, shadow: Any) -> Any:
@@ -269,6 +286,8 @@ def _on_shadow(how: Any, shadow: Any) -> Any:
         return shadow[statics[0]]
     if name in ("real", "imag"):
         return shadow
+    if name == "reshape":
+        return shadow.reshape(statics[0], copy=False)
     if name == "linalg.diagonal":
         return np.diagonal(shadow, statics[0], -2, -1)
     return bound.invoke(getattr(np, name), (shadow,), statics)
