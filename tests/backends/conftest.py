@@ -18,9 +18,7 @@ class Site:
 
     folder: Path
 
-    def install(
-        self, name, code="", *, version="1.2", entry_point=None, target=None, entry_points=None
-    ):
+    def install(self, name, code="", *, version="1.2", entry_point=None, target=None, entry_points=None):
         """Install the distribution `name`, as an installer would: one module, the metadata, one entry point."""
         module = name.replace("-", "_")
         (self.folder / f"{module}.py").write_text(textwrap.dedent(code))

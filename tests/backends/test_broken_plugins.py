@@ -148,7 +148,8 @@ def test_own_failing_kernels_are_raised(good):
     code += "@hookimpl\ndef autodiff_api_kernels(backend):\n"
     code += "    return {'exp': 1 / 0} if backend.name == 'good' else None\n"
     good.install("bad-dist", code, entry_point="bad")
-    _, err = good.run("""
+    _, err = good.run(
+        """
         import autodiff_api as ad
         from autodiff_api.backends import get_backend
         for attempt in range(2):
@@ -158,5 +159,7 @@ def test_own_failing_kernels_are_raised(good):
                 pass
             else:
                 raise SystemExit("a broken plugin's backend was handed out")
-    """, AUTODIFF_API_DISABLE_PLUGINS="good")
+    """,
+        AUTODIFF_API_DISABLE_PLUGINS="good",
+    )
     assert err.count("ZeroDivisionError") == 1

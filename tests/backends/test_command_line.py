@@ -67,25 +67,31 @@ def test_states(good):
 
 
 def test_a_plugin_without_backends(site):
-    site.install("only-kernels", """
+    site.install(
+        "only-kernels",
+        """
         from autodiff_api.backends import hookimpl
         REQUIRES_PLUGIN_API = (1, 0)
         @hookimpl
         def autodiff_api_kernels():
             return {}
-    """)
+    """,
+    )
     record = records(site)["only-kernels", ""]
     assert record["state"] == "ok" and "autodiff_api_kernels" in record["reason"]
 
 
 def test_probe(good):
-    good.install("no-engine", """
+    good.install(
+        "no-engine",
+        """
         from autodiff_api.backends import BackendSpec, hookimpl
         REQUIRES_PLUGIN_API = (1, 0)
         @hookimpl
         def autodiff_api_backends():
             yield BackendSpec(name="lost", load="no_such_engine:BACKEND")
-    """)
+    """,
+    )
     found = records(good, "--probe", AUTODIFF_API_PLUGINS="good,no-engine")
     assert found["autodiff-api", "numpy"]["devices"] == ["cpu"]
     assert found["good", "good"]["devices"] == ["cpu"]

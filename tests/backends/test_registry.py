@@ -118,7 +118,9 @@ def test_of_two_kernels_the_first_by_name_is_taken(site):
 
 
 def test_ops_with_rules(site):
-    site.install("cubes", """
+    site.install(
+        "cubes",
+        """
         from autodiff_api.backends import hookimpl
         from autodiff_api.rules import Elementwise, Op
         REQUIRES_PLUGIN_API = (1, 0)
@@ -127,7 +129,8 @@ def test_ops_with_rules(site):
         def autodiff_api_ops():
             rule = Elementwise(x=lambda t, x: 3 * x**2 * t)
             yield Op("cube", "x, /", rule, kernel=lambda x, /, *, xp: x * x * x)
-    """)
+    """,
+    )
     out, _ = site.run("""
         import autodiff_api as ad
         x = ad.tensor([2.0], requires_grad=True)
@@ -170,13 +173,16 @@ def test_lists_of_plugins(good, variable, value, state):
 
 
 def test_a_list_can_block_numpy(site):
-    out, _ = site.run("""
+    out, _ = site.run(
+        """
         import autodiff_api as ad
         try:
             ad.tensor([1.0])
         except ad.BackendUnavailableError as error:
             print(error)
-    """, AUTODIFF_API_DISABLE_PLUGINS="numpy")
+    """,
+        AUTODIFF_API_DISABLE_PLUGINS="numpy",
+    )
     assert "AUTODIFF_API_DISABLE_PLUGINS names it" in out
 
 
