@@ -31,7 +31,7 @@ class Tensor(InPlace, Export):
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_grad", "_node", "_sharers", "_value")
+    __slots__ = ("__weakref__", "_frozen", "_grad", "_node", "_sharers", "_value")
     _view_class: Any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -118,7 +118,13 @@ class Tensor(InPlace, Export):
                 f"Only Tensors of floating point and complex dtype can require gradients, got {self.dtype}; "
                 "give a float dtype, or cast with astype"
             )
-        self._node = Leaf(self, self._value) if requires_grad else None
+        if not requires_grad:
+            self._frozen, self._node = self._node, None
+        elif hasattr(self, "_frozen"):  # thawed: the same leaf as before, with its hooks
+            self._node = self._frozen
+            self._node.rebind(self._value)
+        else:
+            self._node = Leaf(self, self._value)
         return self
 
     @property

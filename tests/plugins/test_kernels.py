@@ -152,6 +152,7 @@ STANDARD = {
     "min": [((A,), {"axis": -1}), ((A,), {}), ((A,), {"axis": (1,), "keepdims": True})],
     "permute_dims": [((A, (1, 0)), {}), ((A[None], (-1, 0, 1)), {})],
     "reshape": [((A, (4, 3)), {}), ((A.T, (-1,)), {}), ((A, (2, 6)), {"copy": True})],
+    "searchsorted": [((A[0], A[:, 1]), {}), ((A[0], A[:, 1]), {"side": "right"})],
     "sum": [
         ((A,), {"axis": 1}),
         ((A,), {}),

@@ -76,6 +76,11 @@ def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
     return jnp.permute_dims(x, tuple(axis % x.ndim for axis in axes) if len(axes) == x.ndim else axes)
 
 
+def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
+    """Return where `x2` goes in `x1`, as the default integer; JAX gives int32, also where that is int64."""
+    return jnp.searchsorted(x1, x2, side=side, sorter=sorter).astype(int)
+
+
 def _as_mask(x: Any, key: Any, value: Any) -> Any:
     """Return a mask that broadcasts against `x`, if `key` is one and `value` is the same wherever it holds.
 
@@ -141,6 +146,7 @@ BACKEND = Backend(
         "getitem": getitem,
         "permute_dims": permute_dims,
         "scatter_add": scatter_add,
+        "searchsorted": searchsorted,
         "setitem": setitem,
         "to_device": place,
     },
