@@ -6,6 +6,8 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any
 
+import numpy as np
+
 from .arrays import BINARY, COMPARE, UNARY
 from .backends import Backend, backend_of, default_backend, extra_ops, get_backend
 from .graph import Leaf
@@ -147,7 +149,9 @@ def _index_value(cls: Any) -> Callable[[Any], Any]:
             lower = cls._xp._lower
             part = lower.asarray(part)
             return part if 0 not in part.shape else lower.astype(part, lower.int32)  # [] would be floats
-        return part.__index__() if getattr(part, "shape", None) == () and _is_concrete_integer(part) else part
+        if getattr(part, "shape", None) == () and _is_concrete_integer(part):
+            return part.__index__()
+        return part.copy() if isinstance(part, np.ndarray) else part  # its owner may write into it later
 
     return value_of
 

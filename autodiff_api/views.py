@@ -20,7 +20,7 @@ import numpy as np
 
 from .errors import InplaceError
 from .graph import Edge, Leaf, move_retain, sharers
-from .modes import mode, no_grad
+from .modes import inference_used, mark, mode, no_grad
 from .record import Single
 from .rules.kinds import derivative
 from .rules.linalg import diagonal_x
@@ -126,6 +126,8 @@ def make_view(view_class: Any, base: Any, how: Any, value: Any, node: Edge | Non
     view._root, view._parent, view._how = root, base, how
     view._seen = root._value
     view._own_value, view._own_node = value, node
+    if inference_used:
+        mark(view)
     return view
 
 
@@ -151,6 +153,11 @@ def refresh(view: Any) -> None:
 def write(tensor: Any, new: Any) -> None:
     """Give a tensor the value and history of another; a view gives its root a new value."""
     check_writable(tensor)
+    if inference_used and getattr(tensor, "_inference", False) and not mode().inference:
+        raise InplaceError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
+            "normal tensor before doing inplace update."
+        )
     while isinstance(tensor, ViewMixin):
         new, tensor = tensor._how.write(tensor._parent, new), tensor._parent
     rebind(tensor, new._value, new._node if mode().recording else tensor._node)
@@ -225,7 +232,9 @@ def is_basic(key: Any) -> bool:
         return all(is_basic(part) for part in key)
     if key.__class__ is int or key.__class__ is slice or key is None or key is Ellipsis:
         return True
-    return not isinstance(key, bool) and hasattr(key, "__index__") and not hasattr(key, "ndim")
+    if hasattr(key, "ndim"):  # an integer that a compiler traces: which one is not known yet
+        return key.ndim == 0 and "int" in str(key.dtype)
+    return not isinstance(key, bool) and hasattr(key, "__index__")
 
 
 def plain_key(key: Any, value_of: Callable[[Any], Any]) -> Any:
@@ -283,7 +292,8 @@ def _on_shadow(how: Any, shadow: Any) -> Any:
     bound = how.recorder.bound
     name, statics = bound.op.name, how.statics
     if name == "getitem":
-        return shadow[statics[0]]
+        parts = statics[0] if isinstance(statics[0], tuple) else statics
+        return shadow[tuple([0 if hasattr(part, "ndim") else part for part in parts])]
     if name in ("real", "imag"):
         return shadow
     if name == "reshape":

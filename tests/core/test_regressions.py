@@ -141,6 +141,33 @@ def test_any_integer_selects_a_view(xp, index):
     assert x.tolist() == [1.0, 3.0]
 
 
+def test_a_traced_integer_selects_a_view():
+    """Under jit the write through `x[i]` was lost."""
+    jax = pytest.importorskip("jax")
+    xp = ad.namespace("jax")
+
+    def write(i):
+        x = xp.zeros((2, 3))
+        x[i].add_(1.0)
+        x[..., i].reshape(2).add_(2.0)
+        return x
+
+    assert jax.jit(write)(xp.asarray(1)).tolist() == write(xp.asarray(1)).tolist() == [[0, 2, 0], [1, 3, 1]]
+
+
+@pytest.mark.parametrize("key", [lambda k: k, lambda k: (k, slice(None)), lambda k: (slice(None), k)])
+def test_an_index_array_is_read_when_it_is_used(xp, key):
+    """The graph kept the array itself, into which the next step may write."""
+    x = xp.ones((3, 3), requires_grad=True)
+    index = np.asarray([0, 1])
+    y = x[key(index)].sum()
+    index[:] = 2
+    y.backward()
+    taken = np.zeros((3, 3))
+    taken[key(np.asarray([0, 1]))] = 1.0
+    assert x.grad.tolist() == taken.tolist()
+
+
 def test_an_empty_list_selects_nothing(xp):
     x = xp.asarray([1.0, 2.0], requires_grad=True)
     assert x[[]].shape == (0,)
