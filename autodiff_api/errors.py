@@ -15,6 +15,7 @@ __all__ = [
     "BackendMismatchError",
     "BackendNotFoundError",
     "BackendUnavailableError",
+    "DataError",
     "DetachWarning",
     "DeviceMismatchError",
     "DeviceNotFoundError",
@@ -44,6 +45,10 @@ class GraphError(AutodiffError, RuntimeError):
 
 class GradientError(AutodiffError, RuntimeError):
     """A gradient is missing, has the wrong shape or dtype, or cannot be defined."""
+
+
+class DataError(AutodiffError, TypeError, ValueError):
+    """Data that a tensor can't hold."""
 
 
 class ShapeError(AutodiffError, RuntimeError, ValueError):

@@ -28,6 +28,14 @@ mode = MODE.get
 
 replace_mode = replace
 
+inference_used: list[bool] = []  # not empty once inference_mode has been entered: until then no operation asks
+
+
+def mark(tensor: Any) -> None:
+    """Mark a tensor that was made in inference mode."""
+    if mode().inference:
+        tensor._inference = True
+
 
 class _Switch:
     """A mode change that works as a context manager and as a decorator, with or without parentheses."""
@@ -166,12 +174,26 @@ class enable_grad(_Switch, metaclass=_BareDecorator):
     changes = {"recording": True}  # noqa: RUF012
 
 
-class inference_mode(_Switch, metaclass=_BareDecorator):
-    """Record nothing, and promise that no gradient will be asked for; `inference_mode(False)` records."""
+class inference_mode(_Switch, metaclass=_BareDecorator):  # (PyTorch's name)
+    """Record nothing, and promise that no gradient will be asked for; `inference_mode(False)` records.
 
-    def __init__(self, enabled: bool = True) -> None:
+    Tensors made in it can't be saved for backward, made to require grad or changed in place outside it.
+
+    >>> import autodiff_api as ad
+    >>> with ad.inference_mode():
+    ...     y = ad.ones(2)
+    >>> y.is_inference()
+    True
+    """
+
+    def __init__(self, mode: bool = True) -> None:
         super().__init__()
-        self.changes = {"recording": not enabled, "inference": enabled}
+        self.changes = {"recording": not mode, "inference": mode}
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        if not inference_used:
+            inference_used.append(True)
 
     def _again(self) -> inference_mode:
         return inference_mode(self.changes["inference"])

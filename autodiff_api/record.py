@@ -6,11 +6,12 @@ arguments by the op's signature first: `Single` for those of one array, `Several
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from .errors import GraphError
 from .graph import Node, Recipe
-from .modes import mode
+from .modes import inference_used, mark, mode
 from .namespaces import Bound, backend_name
 from .rules.kinds import binder_of, statics_of
 
@@ -42,6 +43,16 @@ def recipes(bound: Bound) -> Callable[[tuple[bool, ...]], Recipe]:
     return recipe
 
 
+def refuse_inference(recipe: Recipe, operands: Sequence[Any]) -> None:
+    """Raise if a recipe would save an operand that was made in inference mode."""
+    for i, x in enumerate(operands):
+        if getattr(x, "_inference", False) and (i in recipe.sources or "all" in recipe.sources):
+            raise GraphError(
+                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode "
+                "in computation tracked by autograd. Make a clone, or use no_grad() instead of inference_mode()."
+            )
+
+
 def unary(bound: Bound, foreign: Function) -> Function:
     """Bind a function of one array and nothing else."""
     tensor, kernel, unwrap, recipe = bound.array, bound.kernel, unwrapper(bound), None
@@ -61,6 +72,8 @@ def unary(bound: Bound, foreign: Function) -> Function:
         result._value = out
         if node is None or not mode().recording:
             result._node = None
+            if inference_used:
+                mark(result)
             return result
         if recipe is None:
             recipe = recipe_for((True,))
@@ -97,6 +110,8 @@ def binary(bound: Bound, foreign: Function) -> Function:
         result._value = out
         if (n1 is None and n2 is None) or not mode().recording:
             result._node = None
+            if inference_used:
+                mark(result)
             return result
         if n2 is None:
             recipe = left or (left := recipe_for((True, False)))
@@ -106,6 +121,8 @@ def binary(bound: Bound, foreign: Function) -> Function:
             n1 = v1
         else:
             recipe = both or (both := recipe_for((True, True)))
+        if inference_used:
+            refuse_inference(recipe, (x1, x2))
         result._node = Node(recipe, (), (n1, n2), recipe.pick(v1, v2, out, ()), out.shape, out.dtype)
         return result
 
@@ -212,6 +229,8 @@ class Several(Recorder):
         if True not in needs:
             return bound.array._make(out)
         recipe = self.recipe_for(needs)
+        if inference_used:
+            refuse_inference(recipe, arrays)
         edges = tuple([n if need else v for n, need, v in zip(nodes, needs, values, strict=True)])
         node = Node(recipe, statics, edges, recipe.pick(*values, out, statics), out.shape, out.dtype)
         return bound.array._make(out, node)
@@ -235,6 +254,8 @@ def single(recorder: Single) -> Function:
             node = None
         result = new(tensor)
         result._value, result._node = record(value, node, statics)
+        if inference_used:
+            mark(result)
         return result
 
     return call

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from . import gradients
-from .errors import ArgumentTypeError, GradientError, GraphError
+from .errors import DataError, GradientError, GraphError
 from .export import Export
 from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of
 from .inplace import InPlace
-from .modes import no_grad
+from .modes import inference_used, mark, mode, no_grad
 from .views import ViewMixin, detached, rebind
 
 new = object.__new__
@@ -31,7 +31,7 @@ class Tensor(InPlace, Export):
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_frozen", "_grad", "_node", "_sharers", "_value")
+    __slots__ = ("__weakref__", "_frozen", "_grad", "_inference", "_node", "_sharers", "_value")
     _view_class: Any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -45,6 +45,8 @@ class Tensor(InPlace, Export):
         tensor = new(cls)
         tensor._value = value
         tensor._node = node
+        if inference_used:
+            mark(tensor)
         return tensor
 
     @classmethod
@@ -73,9 +75,7 @@ class Tensor(InPlace, Export):
         own = isinstance(obj, xp._array_types)
         if copy is None and (not own or hasattr(obj, "__setitem__")):
             copy = True  # a copy of what others could write into; an immutable array can be shared
-        value = xp._lower.asarray(obj, dtype=dtype, copy=copy)
-        if not xp.isdtype(value.dtype, ("bool", "numeric")):
-            raise ArgumentTypeError(f"a tensor holds numbers, but {type(obj).__name__} is {value.dtype}; convert it")
+        value = _numbers(obj, xp, dtype, copy)
         if device is not None:
             value = xp._backend.place(value, device)
         return cls._make(value)
@@ -118,6 +118,11 @@ class Tensor(InPlace, Export):
                 f"Only Tensors of floating point and complex dtype can require gradients, got {self.dtype}; "
                 "give a float dtype, or cast with astype"
             )
+        if self.is_inference() and not mode().inference:
+            raise GraphError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed. "
+                "Make a clone() of it first."
+            )
         if not requires_grad:
             self._frozen, self._node = self._node, None
         elif hasattr(self, "_frozen"):  # thawed: the same leaf as before, with its hooks
@@ -126,6 +131,10 @@ class Tensor(InPlace, Export):
         else:
             self._node = Leaf(self, self._value)
         return self
+
+    def is_inference(self) -> bool:
+        """Tell whether this tensor was made in :class:`inference_mode`."""
+        return getattr(self, "_inference", False)
 
     @property
     def is_leaf(self) -> bool:
@@ -251,6 +260,21 @@ class Tensor(InPlace, Export):
             raise GradientError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         eager_leaves.add(node)
         return HookHandle(hooks_of(node).after, hook)
+
+
+def _numbers(obj: Any, xp: Any, dtype: Any, copy: bool | None) -> Any:
+    """Return data as a raw array of numbers; anything else is an error that says so."""
+    if isinstance(obj, str | bytes):
+        raise DataError(f"a tensor holds numbers, not {type(obj).__name__}; convert the text first")
+    try:
+        value = xp._lower.asarray(obj, dtype=dtype, copy=copy)
+    except (TypeError, ValueError) as error:
+        if copy is False or hasattr(obj, "shape"):
+            raise
+        raise DataError(f"can't make a tensor of this {type(obj).__name__}: {error}") from error
+    if not xp.isdtype(value.dtype, ("bool", "numeric")):
+        raise DataError(f"a tensor holds numbers, but this {type(obj).__name__} is {value.dtype}; convert it first")
+    return value
 
 
 def _holds(obj: Any, cls: Any) -> bool:

@@ -257,7 +257,7 @@ def test_extensions_can_be_copied(xp):
 
 
 def test_inference_mode_takes_a_keyword():
-    with ad.inference_mode(enabled=False):
+    with ad.inference_mode(mode=False):
         assert ad.is_grad_enabled()
 
 
