@@ -6,6 +6,7 @@ standard's; where PyTorch users would type another (`dim`, `view`, `unsqueeze`),
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,9 +26,8 @@ MISSING: Any = object()
 
 def one_of(axis: Any, dim: Any) -> Any:
     """Return the axis, given by the standard's name or by PyTorch's."""
-    if dim is MISSING:
-        return axis
-    return tuple(dim) if isinstance(dim, list) else dim
+    axis = axis if dim is MISSING else dim
+    return tuple(axis) if isinstance(axis, list) else axis
 
 
 def sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -276,11 +276,15 @@ class Array:
         own = (1,) * (len(wanted) - self.ndim) + self.shape
         return self._xp.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(wanted, own, strict=True)))
 
-    def flatten(self) -> Self:
-        """Return the elements along one axis."""
-        return self._xp.reshape(self, (-1,))
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
+        """Return the elements with the axes from `start_dim` to `end_dim` made one, as a view where it can be."""
+        shape = self.shape or (1,)
+        start, end = start_dim % len(shape), end_dim % len(shape) + 1
+        return self._xp.reshape(self, (*shape[:start], math.prod(shape[start:end]), *shape[end:]))
 
-    ravel = flatten
+    def ravel(self) -> Self:
+        """Return the elements along one axis, as a view where it can be."""
+        return self.flatten()
 
     def flip(self, axis: Any = None) -> Self:
         """Reverse the order along axes."""
@@ -343,7 +347,7 @@ class Array:
         """Return the elements in another shape; an error where that can't be a view."""
         try:
             return self._xp.reshape(self, sizes(shape), copy=False)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ShapeError(
                 f"view size is not compatible with input tensor's size and stride: {error}. Use .reshape(...) instead."
             ) from error

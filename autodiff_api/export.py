@@ -108,10 +108,13 @@ class Export(Array):
         """Return the tensor on a device; gradients return to this one's."""
         return self._xp.to_device(self, device, stream=stream)
 
-    def to(self, target: Any = None, *, dtype: Any = None, device: Any = None) -> Any:
-        """Return the tensor with another dtype and/or on another device (PyTorch's `to`)."""
+    def to(self, *targets: Any, dtype: Any = None, device: Any = None) -> Any:
+        """Return the tensor with another dtype and/or on another device (PyTorch's `to`).
+
+        A target is a dtype, a device, or a tensor that has both.
+        """
         x = self
-        if target is not None:
+        for target in targets:
             if isinstance(target, Array):
                 dtype, device = target.dtype, target.device
             elif isinstance(target, str) or not _is_dtype(self._xp, target):

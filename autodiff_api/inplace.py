@@ -6,7 +6,6 @@ from typing import Any, Self
 
 from .arrays import Array
 from .errors import GraphError, ShapeError
-from .graph import Leaf
 from .views import ViewMixin, check_writable, write
 
 
@@ -39,8 +38,7 @@ class InPlace(Array):
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(value, ViewMixin) and value._parent is self and value._how.is_item(key):
             return  # the end of `x[key] += y`: the view has written through already
-        if isinstance(self._node, Leaf):
-            check_writable(self[...])  # PyTorch speaks of a view of the leaf here
+        check_writable(self, part=True)
         if isinstance(value, list | tuple):
             value = self._xp.asarray(value, dtype=self.dtype)
         try:
@@ -75,6 +73,10 @@ class InPlace(Array):
 
     def fill_(self, value: Any) -> Self:
         """Set every element to a scalar, or to a 0-d tensor."""
+        if getattr(value, "shape", ()) != ():
+            raise ShapeError(
+                f"fill_ takes a number or a 0-d tensor, not shape {tuple(value.shape)}; use copy_ for more"
+            )
         if self._node is None and not getattr(value, "requires_grad", False):
             return self._assign(self._xp.full_like(self, value))
         return self._assign(self._xp.setitem(self, ..., value))

@@ -16,6 +16,11 @@ def clone(x: Any, /, *, xp: Any) -> Any:
     return xp.asarray(x, copy=True)
 
 
+def complex_(re: Any, im: Any, /, *, xp: Any) -> Any:
+    """Return re + 1j * im; a plugin's kernel also gets right what is infinite, where 1j * inf makes a nan."""
+    return re + im * 1j
+
+
 def getitem(x: Any, key: Any, /, *, xp: Any) -> Any:
     """Return `x[key]`, also where the standard asks for an Ellipsis, or has no slices beside integer arrays."""
     parts = _complete(key, x.ndim)
@@ -93,6 +98,7 @@ def to_device(x: Any, device: Any, /, *, stream: Any = None, xp: Any) -> Any:
 
 GENERIC: dict[str, Callable[..., Any]] = {
     "clone": clone,
+    "complex": complex_,
     "getitem": getitem,
     "scatter_add": scatter_add,
     "setitem": setitem,

@@ -167,6 +167,11 @@ class Bound:
             return x.item()  # numpy.float32(2) beside another backend's arrays
         return NotImplemented
 
+    def keep(self, x: Any, value: Any) -> Any:
+        """Return an operand's value for the graph to keep: a copy of a raw array that its owner may write into."""
+        raw = not isinstance(x, self.array) and hasattr(value, "shape") and not self.xp._backend.immutable
+        return self.lower.clone(value) if raw else value
+
     def refuse(self, x: Any) -> Any:
         """Raise for an operand that can't take part: another backend's array, or no array at all."""
         raise mismatch(self.op.name, self.xp, x)

@@ -87,6 +87,7 @@ def binary(bound: Bound, foreign: Function) -> Function:
     """Bind a function of two arrays, either of which may be a Python scalar."""
     tensor, kernel, unwrap = bound.array, bound.kernel, unwrapper(bound)
     recipe_for = recipes(bound)
+    keep = bound.keep
     left = right = both = None  # the recipes by which inputs need a gradient, compiled on first need
 
     def call(x1: Any, x2: Any, /) -> Any:
@@ -115,10 +116,10 @@ def binary(bound: Bound, foreign: Function) -> Function:
             return result
         if n2 is None:
             recipe = left or (left := recipe_for((True, False)))
-            n2 = v2
+            n2 = v2 = v2 if x2.__class__ is tensor else keep(x2, v2)
         elif n1 is None:
             recipe = right or (right := recipe_for((False, True)))
-            n1 = v1
+            n1 = v1 = v1 if x1.__class__ is tensor else keep(x1, v1)
         else:
             recipe = both or (both := recipe_for((True, True)))
         if inference_used:
@@ -231,6 +232,7 @@ class Several(Recorder):
         recipe = self.recipe_for(needs)
         if inference_used:
             refuse_inference(recipe, arrays)
+        values = [v if need else bound.keep(x, v) for x, need, v in zip(arrays, needs, values, strict=True)]
         edges = tuple([n if need else v for n, need, v in zip(nodes, needs, values, strict=True)])
         node = Node(recipe, statics, edges, recipe.pick(*values, out, statics), out.shape, out.dtype)
         return bound.array._make(out, node)

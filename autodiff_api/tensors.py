@@ -73,8 +73,8 @@ class Tensor(InPlace, Export):
             common = xp.result_type(*parts)
             return xp.stack([xp.astype(p, common, copy=False) for p in parts])
         own = isinstance(obj, xp._array_types)
-        if copy is None and (not own or hasattr(obj, "__setitem__")):
-            copy = True  # a copy of what others could write into; an immutable array can be shared
+        if copy is None and not (own and xp._backend.immutable):
+            copy = True  # of what others could write into
         value = _numbers(obj, xp, dtype, copy)
         if device is not None:
             value = xp._backend.place(value, device)
@@ -210,6 +210,8 @@ class Tensor(InPlace, Export):
 
     @data.setter
     def data(self, value: Any) -> None:
+        if not isinstance(value, self._xp.array_class):
+            raise TypeError(f"assigned data expected to be a Tensor of the same backend but got {type(value).__name__}")
         if isinstance(self, ViewMixin):
             with no_grad():
                 self._assign(value)

@@ -106,14 +106,14 @@ def _write_diagonal(parent: Any, new: Any, statics: tuple[Any, ...], xp: Any) ->
 
 
 def _write_real(parent: Any, new: Any, statics: tuple[Any, ...], xp: Any) -> Any:
-    return new + xp.imag(parent) * 1j if parent._is_complex() else new
+    return xp.complex(new, xp.imag(parent)) if parent._is_complex() else new
 
 
 # A view op moves every element of its base, and its transpose moves them back; these select, or combine.
 WRITES: dict[str, Callable[[Any, Any, tuple[Any, ...], Any], Any]] = {
     "broadcast_to": _write_broadcast,
     "getitem": lambda parent, new, statics, xp: xp.setitem(parent, statics[0], new),
-    "imag": lambda parent, new, statics, xp: xp.real(parent) + new * 1j,
+    "imag": lambda parent, new, statics, xp: xp.complex(xp.real(parent), new),
     "linalg.diagonal": _write_diagonal,
     "real": _write_real,
 }
@@ -163,12 +163,12 @@ def write(tensor: Any, new: Any) -> None:
     rebind(tensor, new._value, new._node if mode().recording else tensor._node)
 
 
-def check_writable(tensor: Any) -> None:
-    """Raise if an in-place change would be recorded on a leaf that requires grad, or on a view of one."""
+def check_writable(tensor: Any, part: bool = False) -> None:
+    """Raise if an in-place change would be recorded on a leaf that requires grad, or on a view (`part`) of one."""
     base = tensor if mode().recording else None
     while base is not None:
         if isinstance(base._node, Leaf):
-            what = "a leaf Variable" if base is tensor else "a view of a leaf Variable"
+            what = "a view of a leaf Variable" if part or base is not tensor else "a leaf Variable"
             raise InplaceError(
                 f"{what} that requires grad is being used in an in-place operation. Use no_grad() to update it, "
                 "or clone() it first."

@@ -107,6 +107,9 @@ class Backend:
     synchronize: Callable[[Any], Any] | None = None
     """Waits until a raw array is computed, for engines that run asynchronously."""
 
+    immutable: bool = False
+    """Whether nobody can write into an array: then one that a user holds need not be copied to be kept."""
+
     quiet: Callable[[], AbstractContextManager[Any]] | None = None
     """``with quiet():`` silences warnings about floating-point errors, for engines that issue them: where a
     formula computes both branches of a ``where``, one of them may well divide by zero.

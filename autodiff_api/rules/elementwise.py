@@ -109,6 +109,14 @@ def sign_x(t: Any, x: Any, out: Any, xp: Any) -> Any:
     return zero_where(x == 0, (t - out * along) / xp.abs(x), xp)
 
 
+def complex_vjp(t: Any, xp: Any) -> Any:
+    return xp.real(t), xp.imag(t)
+
+
+def complex_jvp(t: Any, xp: Any) -> Any:
+    return xp.complex(*t)
+
+
 RULES: dict[str, Rule] = {
     "abs": Elementwise(x=lambda t, x, xp: t * xp.conj(xp.sign(x))),
     "acos": Elementwise(x=lambda t, x, xp: -t / xp.sqrt(1 - x * x)),
@@ -121,6 +129,7 @@ RULES: dict[str, Rule] = {
     "atanh": Elementwise(x=lambda t, x: t / (1 - x * x)),
     "ceil": Elementwise(x=zero),
     "clip": Elementwise(x=clip_x, min=clip_min, max=clip_max),
+    "complex": General(vjp=complex_vjp, jvp=complex_jvp, args=("re", "im")),
     "conj": Elementwise(x=lambda t, xp: xp.conj(t)),
     "copysign": Elementwise(x1=copysign_x1, x2=zero),
     "cos": Elementwise(x=lambda t, x, xp: -t * xp.sin(x)),
@@ -169,6 +178,7 @@ UNARY = {"bitwise_invert", "isfinite", "isinf", "isnan", "logical_not", "signbit
     name for name, rule in RULES.items() if "x" in rule.formulas
 }
 SIGNATURES = {name: "x, /" if name in UNARY else "x1, x2, /" for name in {*RULES, *CONSTANT}} | {
-    "clip": "x, /, min=None, max=None"
+    "clip": "x, /, min=None, max=None",
+    "complex": "re, im, /",
 }
 VIEWS = {"imag", "real"}

@@ -138,3 +138,21 @@ def test_package_functions_find_the_backend_of_their_arguments(xp):
     assert type(ad.where(x > 0, x, 1.0)) is type(x)
     raw = x._value
     assert type(ad.sum(raw)) is type(x)
+
+
+def test_the_owner_of_a_raw_array_may_reuse_it():
+    """A raw operand is copied when it is recorded: what its owner writes later changes no gradient."""
+    x = ad.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    for operation in (
+        lambda c: x * c,
+        lambda c: c * x,
+        lambda c: ad.where(c > 0, x * 1, c),
+        lambda c: ad.multiply(c, x),
+        lambda c: ad.vecdot(x, c),
+        lambda c: x @ c,
+    ):
+        c = np.ones(3)
+        y = ad.sum(operation(c))
+        c[:] = 0.0
+        (g,) = ad.autograd.grad(y, x)
+        assert g.tolist() == [1.0, 1.0, 1.0]

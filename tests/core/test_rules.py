@@ -50,6 +50,7 @@ def test_formulas_name_what_the_op_has():
 
 # The adjoint law for the rules that state both modes themselves: <w, jvp(t)> == <vjp(w), t>.
 GENERAL = {
+    "complex": [((A, B), {})],
     "cumulative_prod": [((A,), {"axis": 1}), ((A,), {"axis": 0, "include_initial": True})],
     "linalg.vector_norm": [((A,), {"axis": 1}), ((A,), {"ord": 3}), ((A,), {"ord": np.inf, "keepdims": True})],
     "max": [((A,), {"axis": 1}), ((A,), {}), ((A,), {"axis": (0, 1), "keepdims": True})],

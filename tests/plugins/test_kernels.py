@@ -162,7 +162,7 @@ STANDARD = {
         ((A[:0],), {"axis": 0}),
     ],
 }
-OWN = {"getitem", "scatter_add", "setitem", "to_device"}  # not the standard's: tested above
+OWN = {"complex", "getitem", "scatter_add", "setitem", "to_device"}  # not the standard's: tested above
 
 
 @pytest.mark.parametrize("name", STANDARD)

@@ -143,6 +143,7 @@ BACKEND = Backend(
     namespace=jnp,
     array_types=(jax.Array,),
     kernels={
+        "complex": jax.lax.complex,
         "getitem": getitem,
         "permute_dims": permute_dims,
         "scatter_add": scatter_add,
@@ -153,6 +154,7 @@ BACKEND = Backend(
     devices=jax.devices,
     place=place,
     to_numpy=np.asarray,
+    immutable=True,
     register_array=jax.tree_util.register_pytree_node,
     compile=jax.jit,
     synchronize=jax.block_until_ready,

@@ -10,6 +10,17 @@ from typing import Any
 import numpy as np
 
 
+def complex_(re: Any, im: Any) -> Any:
+    """Return the complex numbers with these real and imaginary parts.
+
+    >>> complex_(np.asarray([1.0]), np.asarray([np.inf]))
+    array([1.+infj])
+    """
+    out = np.empty(np.broadcast_shapes(np.shape(re), np.shape(im)), dtype=np.result_type(re, im, np.complex64))
+    out.real, out.imag = re, im
+    return out
+
+
 def scatter_add(x: Any, key: Any, values: Any) -> Any:
     """Return a copy of `x` with `values` added at `key`; where `key` names a place twice, both are added.
 
@@ -81,6 +92,7 @@ def _is_integer_array(part: Any) -> bool:
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "broadcast_to": broadcast_to,
+    "complex": complex_,
     "getitem": operator.getitem,
     "matrix_transpose": operator.attrgetter("mT"),
     "max": max_,
