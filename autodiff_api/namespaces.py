@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from .backends import backend_of
-from .errors import BackendMismatchError
+from .errors import BackendMismatchError, ShapeError
 from .functions import Functions
 from .rules import OPS, Op
 from .rules.kinds import invoker_of
@@ -171,6 +171,24 @@ class Bound:
         """Return an operand's value for the graph to keep: a copy of a raw array that its owner may write into."""
         raw = not isinstance(x, self.array) and hasattr(value, "shape") and not self.xp._backend.immutable
         return self.lower.clone(value) if raw else value
+
+    def blame_shapes(self, v1: Any, v2: Any, error: Exception) -> None:
+        """Raise one error on every backend if an op of two arrays failed because their shapes don't fit."""
+        shapes = tuple(getattr(v1, "shape", ())), tuple(getattr(v2, "shape", ()))
+        try:
+            if self.op.name == "matmul":
+                inner, batches = shapes[0][-1] == shapes[1][-2:][0], (shapes[0][:-2], shapes[1][:-2])
+            else:
+                inner, batches = True, shapes
+            self.xp.broadcast_shapes(*batches)
+            fits = inner
+        except (IndexError, ValueError):
+            fits = False
+        if not fits:
+            raise ShapeError(
+                f"{self.op.name}: operands of shapes {shapes[0]} and {shapes[1]} don't fit together; reshape one of "
+                "them, or give it axes of length 1"
+            ) from error
 
     def refuse(self, x: Any) -> Any:
         """Raise for an operand that can't take part: another backend's array, or no array at all."""

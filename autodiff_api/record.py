@@ -106,7 +106,11 @@ def binary(bound: Bound, foreign: Function) -> Function:
             v2, n2 = unwrap(x2)
             if v2 is NotImplemented:
                 return foreign(x2)
-        out = kernel(v1, v2)
+        try:
+            out = kernel(v1, v2)
+        except (TypeError, ValueError) as error:
+            bound.blame_shapes(v1, v2, error)
+            raise
         result = new(tensor)
         result._value = out
         if (n1 is None and n2 is None) or not mode().recording:
@@ -156,7 +160,11 @@ def comparison(bound: Bound, foreign: Function) -> Function:
         v2 = x2._value if x2.__class__ is tensor else unwrap(x2)[0]
         if v2 is NotImplemented:
             return foreign(x2)
-        return make(kernel(v1, v2))
+        try:
+            return make(kernel(v1, v2))
+        except (TypeError, ValueError) as error:
+            bound.blame_shapes(v1, v2, error)
+            raise
 
     return call
 

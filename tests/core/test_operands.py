@@ -156,3 +156,16 @@ def test_the_owner_of_a_raw_array_may_reuse_it():
         c[:] = 0.0
         (g,) = ad.autograd.grad(y, x)
         assert g.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_shapes_that_do_not_fit_are_one_error(xp):
+    """RuntimeError for PyTorch's users, ValueError for NumPy's, on any backend; what fits otherwise is not blamed."""
+    a, b = xp.ones((2, 3)), xp.ones((2,))
+    for action in (lambda: a + b, lambda: xp.maximum(a, b), lambda: a < b, lambda: a @ b, lambda: a @ a):
+        with pytest.raises(ad.ShapeError, match=r"\(2, 3\) and \(2") as info:
+            action()
+        assert isinstance(info.value, RuntimeError) and isinstance(info.value, ValueError)
+    with pytest.raises(ad.ShapeError, match="matmul"):
+        xp.asarray(1.0) @ a
+    with pytest.raises(ad.ShapeError, match="view size is not compatible"):
+        a.view(4)
