@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy as copying
 import operator
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 from .arrays import Array
@@ -114,13 +115,7 @@ class Export(Array):
         A target is a dtype, a device, or a tensor that has both.
         """
         x = self
-        for target in targets:
-            if isinstance(target, Array):
-                dtype, device = target.dtype, target.device
-            elif isinstance(target, str) or not _is_dtype(self._xp, target):
-                device = target
-            else:
-                dtype = target
+        dtype, device = destination(self._xp, targets, dtype, device)
         if dtype is not None and x.dtype != dtype:
             x = self._xp.astype(x, dtype)
         return x if device is None or device == x.device else x._xp.asarray(x, device=device)
@@ -174,6 +169,18 @@ class Export(Array):
     def __reduce_ex__(self, protocol: Any) -> Any:
         host = self._xp._backend.to_numpy(self._value)
         return self._rebuild, (self._public, self._xp._backend.name, host, self.requires_grad)
+
+
+def destination(xp: Any, targets: Iterable[Any], dtype: Any = None, device: Any = None) -> tuple[Any, Any]:
+    """Return the dtype and the device that the arguments of PyTorch's `to` name, None where they name none."""
+    for target in targets:
+        if isinstance(target, Array):
+            dtype, device = target.dtype, target.device
+        elif isinstance(target, str) or not _is_dtype(xp, target):
+            device = target
+        else:
+            dtype = target
+    return dtype, device
 
 
 def _is_dtype(xp: Any, target: Any) -> bool:

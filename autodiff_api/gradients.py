@@ -14,8 +14,9 @@ from itertools import starmap
 from typing import Any
 
 from .errors import GradientError, HookError
-from .graph import Edge, Leaf, Walk, hooks_of, sharers
+from .graph import Edge, Leaf, hooks_of, sharers
 from .modes import MODE, mode, no_grad, replace_mode
+from .walks import Walk
 
 _commit_lock = threading.RLock()
 

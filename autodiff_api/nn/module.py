@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from autodiff_api.tensors import Tensor
 
 from .parameter import Parameter
-from .placement import destination, move_parameter, moved
+from .placement import floating, move_parameter, moved
 from .registry import Registry
 from .state import IncompatibleKeys, clear_gradients, load
 
@@ -178,7 +178,7 @@ class Module(Registry):
         """
         held = [*self.parameters(), *self.buffers()]
         if held:
-            dtype, device = destination(held[0].__array_namespace__(), targets, dtype, device)
+            dtype, device = floating(held[0].__array_namespace__(), targets, dtype, device)
         for parameter in self.parameters():
             move_parameter(parameter, dtype, device)
         for module in self.modules():

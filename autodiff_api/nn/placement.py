@@ -6,22 +6,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from autodiff_api.errors import ArgumentTypeError
+from autodiff_api.export import destination
 from autodiff_api.tensors import Tensor
 
 
-def destination(xp: Any, targets: Iterable[Any], dtype: Any, device: Any) -> tuple[Any, Any]:
+def floating(xp: Any, targets: Iterable[Any], dtype: Any, device: Any) -> tuple[Any, Any]:
     """Return the dtype and the device that the arguments of `Module.to` name, None where they name none.
 
     A target is a device, a floating-point dtype, or a tensor that has both.
     Raises `ArgumentTypeError` for any other dtype.
     """
-    for target in targets:
-        if isinstance(target, Tensor):
-            dtype, device = target.dtype, target.device
-        elif isinstance(target, str) or not is_dtype(xp, target):
-            device = target
-        else:
-            dtype = target
+    dtype, device = destination(xp, targets, dtype, device)
     if dtype is not None and not xp.isdtype(dtype, ("real floating", "complex floating")):
         raise ArgumentTypeError(
             f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}. "
@@ -30,19 +25,10 @@ def destination(xp: Any, targets: Iterable[Any], dtype: Any, device: Any) -> tup
     return dtype, device
 
 
-def is_dtype(xp: Any, target: Any) -> bool:
-    """Tell a dtype of the namespace from a device."""
-    try:
-        xp.isdtype(target, "numeric")
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
 def moved(tensor: Tensor, dtype: Any, device: Any) -> Any:
     """Return a constant with the dtype, unless `tensor` holds integers or bools, and on the device."""
-    floating = tensor.__array_namespace__().isdtype(tensor.dtype, ("real floating", "complex floating"))
-    return tensor.detach().to(dtype=dtype if floating else None, device=device)
+    inexact = tensor.__array_namespace__().isdtype(tensor.dtype, ("real floating", "complex floating"))
+    return tensor.detach().to(dtype=dtype if inexact else None, device=device)
 
 
 def move_parameter(parameter: Any, dtype: Any, device: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .kinds import Linear, Rule
@@ -12,7 +13,7 @@ Pieces = list[Any]
 
 def concat_pieces(t: Any, arrays_shape: tuple[Shape, ...], axis: int | None, xp: Any) -> Pieces:
     if axis is None:  # the arrays were flattened first
-        sizes = [_size(s) for s in arrays_shape]
+        sizes = [math.prod(s) for s in arrays_shape]
         return [xp.reshape(p, s) for p, s in zip(_split(t, sizes, 0), arrays_shape, strict=True)]
     return _split(t, [s[axis] for s in arrays_shape], axis)
 
@@ -23,13 +24,6 @@ def _split(t: Any, sizes: list[int], axis: int) -> Pieces:
         pieces.append(t[along(axis, t.ndim, slice(start, start + n))])
         start += n
     return pieces
-
-
-def _size(shape: Shape) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def stack_pieces(t: Any, arrays_shape: tuple[Shape, ...], axis: int) -> Pieces:
@@ -43,7 +37,7 @@ def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def repeat_x(t: Any, x_shape: Shape, repeats: Any, axis: int | None, xp: Any) -> Any:
-    shape = x_shape if axis is not None else (_size(x_shape),)
+    shape = x_shape if axis is not None else (math.prod(x_shape),)
     axis = 0 if axis is None else axis % len(x_shape)
     if getattr(repeats, "shape", ()) in ((), (1,)):  # each as often as the others
         times = t.shape[axis] // max(shape[axis], 1)

@@ -1,0 +1,294 @@
+"""Walks over the recorded graph: going backward, recomputing what was freed, finding what leads where.
+
+Every walk is a loop. Nodes carry a number that grows as they are made, so a heap of the nodes that have a
+cotangent waiting, the latest first, is the whole of the scheduling.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from heapq import heappop, heappush
+from typing import Any
+
+from .errors import GraphError, HookError, PluginContractError, RecomputeWarning
+from .graph import Edge, Freed, Leaf, Node, Recipe, eager_leaves
+from .modes import no_grad
+
+
+class Walk:
+    """One pass backward: from cotangents of some nodes to cotangents of leaves (and of nodes asked for).
+
+    `keep` retains saved values; `create` records the pass itself, which then computes with tensors; `wanted`
+    limits it to what leads to these nodes. `finish(leaf, t)` is called early for a
+    leaf with a post-accumulate hook, when its cotangent is complete.
+    """
+
+    def __init__(
+        self,
+        keep: bool,
+        create: bool = False,
+        wanted: Iterable[Edge] | None = None,
+        finish: Callable[[Leaf, Any], None] | None = None,
+    ) -> None:
+        self.keep, self.create, self.finish = keep, create, finish
+        self.wanted = None if wanted is None else set(wanted)
+        self.found: dict[Edge, Any] = {}  # what was asked for
+        self.retained: list[tuple[Any, Any]] = []  # (tensor, its cotangent) for retain_grad
+        self.freed = Freed()
+
+    def run(self, seeds: list[tuple[Edge, Any]]) -> dict[Edge, Any]:
+        """Carry the seeds back and return the cotangents found, hooks applied."""
+        needed = None if self.wanted is None else leading_to([n for n, _ in seeds], self.wanted)
+        uses = self._uses_of_eager_leaves(seeds)
+        pending: dict[Edge, Any] = {}
+        heap: list[tuple[int, Node]] = []
+        for node, t in seeds:
+            if needed is not None and node not in needed:
+                continue
+            if node in pending:
+                pending[node] = pending[node] + t
+            else:
+                pending[node] = t
+                if node.__class__ is Node:
+                    heappush(heap, (-node.seq, node))
+        self._loop(pending, heap, needed, uses)
+        for leaf, t in pending.items():
+            self._complete(leaf, t)
+        return self.found
+
+    def _loop(
+        self,
+        pending: dict[Edge, Any],
+        heap: list[tuple[int, Node]],
+        needed: set[Edge] | None,
+        uses: dict[Leaf, int] | None,
+    ) -> None:
+        """Visit nodes, latest first: when the latest is due, all that use it have been visited."""
+        keep, create, freed = self.keep, self.create, self.freed
+        while heap:
+            node: Any = heappop(heap)[1]
+            t = pending.pop(node)
+            while node is not None:
+                if node.hooks is not None:
+                    t = self._hooked(node, t)
+                edges = node.edges
+                recipe = node.recipe
+                targets, pull, xp, c64, c128, conjugates, holds = recipe.parts
+                if needed is not None:
+                    if node in self.wanted:  # type: ignore[operator]
+                        self.found[node] = t
+                    targets = tuple([i for i in targets if edges[i] in needed])
+                    if not targets:
+                        break
+                    pull = recipe.pull_for(targets)
+                saved = node.saved
+                while saved.__class__ is not tuple:  # again, if another thread has freed it meanwhile
+                    restore([node, *(waiting for _, waiting in heap)], saved)
+                    saved = node.saved
+                if holds and not keep:
+                    node.saved = freed
+                if create:
+                    saved, xp = lift(node, saved), recipe.array._xp
+                dtype = node.dtype
+                if conj := (dtype is c64 or dtype is c128) and conjugates:
+                    t = xp.conj(t)
+                follow = None
+                for i, g in zip(targets, pull(t, saved, xp)):  # noqa: B905 (strict costs 3 % of a chain)
+                    edge = edges[i]
+                    if conj or edge.dtype is not dtype or g.dtype is not dtype or g.shape != edge.shape:
+                        g = settle(g, edge, xp, recipe)
+                    if edge is follow:
+                        t = t + g
+                    elif edge in pending:
+                        pending[edge] = pending[edge] + g
+                    elif edge.__class__ is Leaf:
+                        pending[edge] = g
+                    elif follow is None:
+                        follow, t = edge, g
+                    else:
+                        pending[edge] = g
+                        heappush(heap, (-edge.seq, edge))
+                    if uses is not None and edge in uses:
+                        uses[edge] -= 1
+                        if not uses[edge]:
+                            self._complete(edge, pending.pop(edge))
+                # In a chain the next node is the one just reached: it needs neither the heap nor the table.
+                if follow is not None and heap and heap[0][0] < -follow.seq:
+                    pending[follow] = t
+                    heappush(heap, (-follow.seq, follow))
+                    follow = None
+                node = follow
+
+    def _complete(self, leaf: Any, t: Any) -> None:
+        """Take the total cotangent of a leaf."""
+        t = self._hooked(leaf, t) if leaf.hooks is not None else t
+        if self.finish is not None and leaf in eager_leaves:
+            self.finish(leaf, t)
+        else:
+            self.found[leaf] = t
+
+    def _hooked(self, node: Edge, t: Any) -> Any:
+        hooks = node.hooks
+        assert hooks is not None
+        if hooks.on:
+            tensor = t if self.create else node.array._make(t)
+            for hook in list(hooks.on.values()):
+                with nullcontext() if self.create else no_grad():
+                    replaced = hook(tensor)
+                if replaced is not None:
+                    check_cotangent(replaced, node)
+                    tensor = replaced
+            t = tensor if self.create else tensor._value
+        if hooks.retain is not None:
+            tensor = hooks.retain()
+            if tensor is not None:
+                self.retained.append((tensor, t))
+        return t
+
+    def _uses_of_eager_leaves(self, seeds: list[tuple[Edge, Any]]) -> dict[Leaf, int] | None:
+        """Count the edges to each leaf that must be finished early; None when there is no such leaf."""
+        if self.finish is None or not eager_leaves:
+            return None
+        uses: dict[Leaf, int] = {}
+        for node in reachable([n for n, _ in seeds]):
+            if node.__class__ is Node:
+                for i in node.recipe.targets:
+                    edge = node.edges[i]
+                    if edge.__class__ is Leaf and edge in eager_leaves:
+                        uses[edge] = uses.get(edge, 0) + 1
+        return uses
+
+
+def settle(g: Any, edge: Edge, xp: Any, recipe: Recipe) -> Any:
+    """Finish a formula's result: conjugate it back, and bring it to its edge's shape and dtype.
+
+    What was broadcast going forward is summed, what was promoted is cast, a real input gets the real part.
+    """
+    if recipe.conjugates and (g.dtype is recipe.complexes[0] or g.dtype is recipe.complexes[1]):
+        g = xp.conj(g)
+    if g.shape != edge.shape:
+        g = unbroadcast(g, edge.shape, xp, recipe)
+    if g.dtype != edge.dtype:
+        if xp.isdtype(g.dtype, "complex floating") and not xp.isdtype(edge.dtype, "complex floating"):
+            g = xp.real(g)
+        g = xp.astype(g, edge.dtype, copy=False)
+    return g
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...], xp: Any, recipe: Recipe) -> Any:
+    """Sum a cotangent over the axes that broadcasting added or stretched."""
+    extra = len(g.shape) - len(shape)
+    if extra < 0:  # an assigned value may have leading ones: x[0] = [[1, 2]]
+        g = xp.reshape(g, (1,) * -extra + tuple(g.shape))
+    if any(n not in (1, m) for n, m in zip(reversed(shape), reversed(g.shape))):  # noqa: B905 (lengths differ)
+        raise PluginContractError(
+            f"the rule of {recipe.op.name} made a cotangent of shape {tuple(g.shape)} for an input of shape "
+            f"{tuple(shape)}; a rule must return the input's shape or one that it broadcasts to"
+        )
+    if extra > 0:
+        g = xp.sum(g, axis=tuple(range(extra)))
+    stretched = tuple(i for i, (n, m) in enumerate(zip(shape, g.shape, strict=True)) if n == 1 and m != 1)
+    return xp.sum(g, axis=stretched, keepdims=True) if stretched else g
+
+
+def check_cotangent(g: Any, node: Edge) -> None:
+    """Refuse what a tensor hook returned if it does not have the gradient's class, shape and dtype."""
+    if not isinstance(g, node.array):
+        raise HookError(
+            f"a tensor hook on {node.name()}: expected a tensor of the same backend, or None, but hook returned "
+            f"{type(g).__name__!r}"
+        )
+    if tuple(g.shape) != tuple(node.shape) or g.dtype != node.dtype:
+        raise GraphError(
+            f"a tensor hook on {node.name()} returned shape {tuple(g.shape)}, dtype {g.dtype}, where the gradient "
+            f"has shape {tuple(node.shape)}, dtype {node.dtype}; return one like the gradient that it received"
+        )
+
+
+def lift(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Turn saved values into tensors connected to the graph, so that a formula can itself be recorded."""
+    make, edges = node.recipe.array._make, node.edges
+    lifted = []
+    for source, value in zip(node.recipe.sources, saved, strict=True):
+        if source == "out":
+            value = make(value, node)
+        elif source == "all":
+            value = [make(v, e if isinstance(e, Node | Leaf) else None) for v, e in zip(value, edges, strict=True)]
+        elif isinstance(source, int) and hasattr(value, "dtype"):
+            edge = edges[source]
+            value = make(value, edge if isinstance(edge, Node | Leaf) else None)
+        lifted.append(value)
+    return tuple(lifted)
+
+
+# --- other walks ---
+
+
+def reachable(roots: Iterable[Edge]) -> Iterator[Edge]:
+    """Yield every node and leaf that leads to `roots`, each once, in no particular order."""
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        node = stack.pop()
+        yield node
+        for edge in node.edges:
+            if (edge.__class__ is Node or edge.__class__ is Leaf) and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+
+
+def leading_to(roots: Iterable[Edge], wanted: set[Edge]) -> set[Edge]:
+    """Return the nodes on some path from `roots` back to `wanted`, ends included."""
+    needed = set(wanted)
+    for node in sorted(reachable(roots), key=lambda n: n.seq):
+        if node.__class__ is Node and any(isinstance(e, Node | Leaf) and e in needed for e in node.edges):
+            needed.add(node)
+    return needed
+
+
+def restore(roots: Iterable[Node], freed: Freed) -> None:
+    """Recompute what a walk has freed, for `roots` (all that it has yet to visit) and what they came from.
+
+    A freed graph is a checkpointed graph: the leaves and the constants are still on its edges.
+    """
+    warn = freed.done  # not when a failed walk freed it: that is no mistake of the user's
+    nodes = sorted((n for n in reachable(roots) if n.__class__ is Node), key=lambda n: n.seq)
+    values: dict[Node, Any] = {}
+    for node in nodes:
+        recipe = node.recipe
+        inputs = [_value_of(e, node, values) for e in node.edges]
+        out = values[node] = recipe.invoke(recipe.kernel, inputs, node.params)
+        if node.saved.__class__ is not tuple:
+            node.saved = recipe.pick(*inputs, out, node.params)
+    if warn:
+        warnings.warn(
+            "Trying to backward through the graph a second time: its saved values had been freed and were "
+            "recomputed. Specify retain_graph=True in the first call if you need to go backward again.",
+            RecomputeWarning,
+            stacklevel=_user_level(),
+        )
+
+
+def _value_of(edge: Any, user: Node, values: dict[Node, Any]) -> Any:
+    if edge.__class__ is Node:
+        return values[edge]
+    if edge.__class__ is not Leaf:
+        return edge
+    if edge.changed > user.seq:
+        raise GraphError(
+            f"Trying to backward through the graph a second time, but a leaf of shape {tuple(edge.shape)} that "
+            f"{user.name()} used was changed in place since, so the freed values can't be recomputed. Specify "
+            "retain_graph=True in the first call, or run the forward pass again."
+        )
+    return edge.value
+
+
+def _user_level() -> int:
+    """Return the stacklevel of the first frame outside this package, so a warning points at the user's line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("autodiff_api"):
+        frame, level = frame.f_back, level + 1
+    return level
