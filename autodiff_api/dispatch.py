@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 from . import spellings
@@ -29,15 +30,20 @@ def find(name: str) -> tuple[Any, bool]:
         return spellings.method(name), True
     if name in ("device", "is_tensor"):
         return getattr(spellings, name), True
-    name = spellings.FUNCTIONS.get(name) or spellings.DTYPES.get(name) or name
-    if name in CREATION:
-        return creator(name), True
-    if name in EXTENSIONS:
-        return Extension(name), True
-    found = getattr(namespace(), name)
+    standard = spellings.FUNCTIONS.get(name) or spellings.DTYPES.get(name) or name
+    if standard in CREATION:
+        return creator(standard), True
+    if standard in EXTENSIONS:
+        return Extension(standard), True
+    try:
+        found = getattr(namespace(), standard)
+    except AttributeError:
+        close = get_close_matches(name, names(), 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"module 'autodiff_api' has no attribute {name!r}{hint}") from None
     if not callable(found) or isinstance(found, type):
         return found, False  # a constant or a dtype of the default backend
-    return dispatcher(name, found), True
+    return dispatcher(standard, found), True
 
 
 def names() -> set[str]:
