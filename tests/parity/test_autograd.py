@@ -1719,6 +1719,44 @@ def test_complex_and_real_leaves_together(torch, log):
     log(x.grad, z.grad)
 
 
+# what does not fit --------------------------------------------------------------------------------------
+
+MISFITS = {
+    "add": lambda torch, x: x + torch.ones(2),
+    "add in place": lambda torch, x: x.__iadd__(torch.ones(2)),
+    "assign": lambda torch, x: x.__setitem__(0, torch.ones(2)),
+    "axis": lambda torch, x: x.sum(5),
+    "broadcast_to": lambda torch, x: torch.broadcast_to(x, (3, 2)),
+    "concat": lambda torch, x: torch.concat((x, torch.ones((3, 2)))),
+    "index": lambda torch, x: x[2],
+    "item": lambda torch, x: x.item(),
+    "mask": lambda torch, x: x[torch.tensor([True])],
+    "matmul": lambda torch, x: x @ x,
+    "mm": lambda torch, x: x.mm(x),
+    "permute": lambda torch, x: x.permute(0, 0),
+    "reshape": lambda torch, x: x.reshape((4,)),
+    "stack": lambda torch, x: torch.stack((x, torch.ones(3))),
+    "unsqueeze": lambda torch, x: x.unsqueeze(5),
+    "where": lambda torch, x: torch.where(x > 0, x, torch.ones(2)),
+}
+
+
+RAW = {"broadcast_to", "concat", "permute", "reshape", "stack", "where"}
+RAW_BY_ENGINE = {"numpy": RAW, "jax": RAW | {"axis", "unsqueeze"}}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_what_does_not_fit(torch, log, name, request):
+    if name in RAW_BY_ENGINE.get(log.engine, ()):
+        reason = (
+            "open: the engine's own ValueError or TypeError, where PyTorch's users catch RuntimeError or IndexError"
+        )
+        request.applymarker(pytest.mark.xfail(raises=AssertionError, reason=reason, strict=True))
+    log.error(lambda: MISFITS[name](torch, torch.ones((2, 3))))
+    x = torch.ones((2, 3), requires_grad=True)
+    log.error(lambda: MISFITS[name](torch, x * 1.0))
+
+
 # programs -----------------------------------------------------------------------------------------------
 
 
