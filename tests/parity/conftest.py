@@ -251,7 +251,7 @@ def ad(request):
 def pytest_runtest_makereport(item, call):
     """Note on the item that its call failed, so that teardown does not complain a second time."""
     report = yield
-    if report.when == "call" and report.failed:
+    if report.when == "call" and call.excinfo is not None:
         item.failed_call = True
     return report
 
