@@ -11,6 +11,7 @@ __all__ = [
     "ArgumentIndexError",
     "ArgumentTypeError",
     "AutodiffError",
+    "AxisError",
     "BackendError",
     "BackendMismatchError",
     "BackendNotFoundError",
@@ -26,6 +27,7 @@ __all__ = [
     "InplaceError",
     "ModuleAttributeError",
     "ModuleNameError",
+    "OperandError",
     "PluginContractError",
     "PluginLoadError",
     "PluginVersionError",
@@ -53,6 +55,14 @@ class DataError(AutodiffError, TypeError, ValueError):
 
 class ShapeError(AutodiffError, RuntimeError, ValueError):
     """A tensor has the wrong number of elements or a shape that does not fit."""
+
+
+class OperandError(ShapeError, TypeError):
+    """The engine refused the operands of an operation: their shapes don't fit, or an argument is wrong."""
+
+
+class AxisError(OperandError, IndexError):
+    """An operation was asked for an axis that its operand does not have."""
 
 
 class HookError(AutodiffError, TypeError):

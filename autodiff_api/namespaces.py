@@ -8,13 +8,13 @@ namespace. Both bind a name on first use and keep what they bound, so an operati
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 from .backends import backend_of
-from .errors import BackendMismatchError, ShapeError
+from .errors import AxisError, BackendMismatchError, OperandError, ShapeError
 from .functions import Functions
 from .rules import OPS, Op
 from .rules.kinds import invoker_of
@@ -171,6 +171,19 @@ class Bound:
         """Return an operand's value for the graph to keep: a copy of a raw array that its owner may write into."""
         raw = not isinstance(x, self.array) and hasattr(value, "shape") and not self.xp._backend.immutable
         return self.lower.clone(value) if raw else value
+
+    def explain(self, values: Sequence[Any], statics: tuple[Any, ...], error: Exception) -> None:
+        """Raise an engine's plain refusal as one error on every backend, with the op and the shapes.
+
+        What is more than plain, such as a compiler's error about a traced value, speaks for itself.
+        """
+        if type(error) in (TypeError, ValueError):
+            shapes = [tuple(v.shape) for v in values if hasattr(v, "shape")]
+            axes = dict(zip(self.op.statics, statics, strict=True)).get("axis")
+            room = max(map(len, shapes), default=0) + (self.op.name in ("expand_dims", "stack"))
+            numbers = [a for a in (axes if isinstance(axes, tuple) else (axes,)) if isinstance(a, int)]
+            kind = OperandError if all(-room <= a < room for a in numbers) else AxisError
+            raise kind(f"{self.op.name} of shapes {', '.join(map(str, shapes))}: {error}") from error
 
     def blame_shapes(self, v1: Any, v2: Any, error: Exception) -> None:
         """Raise one error on every backend if an op of two arrays failed because their shapes don't fit."""

@@ -199,7 +199,11 @@ class Single(Recorder):
     def record(self, value: Any, node: Any, statics: tuple[Any, ...]) -> tuple[Any, Any]:
         """Return the value of the op, and its node if `node` is given."""
         bound = self.bound
-        out = bound.invoke(bound.kernel, (value,), statics)
+        try:
+            out = bound.invoke(bound.kernel, (value,), statics)
+        except (TypeError, ValueError) as error:
+            bound.explain((value,), statics, error)
+            raise
         if node is None or not self.takes_gradient(out.dtype):
             return out, None
         recipe = self._recipe
@@ -230,7 +234,11 @@ class Several(Recorder):
                 bound.refuse(x)
             values.append(value)
             nodes.append(node)
-        out = bound.invoke(bound.kernel, values, statics)
+        try:
+            out = bound.invoke(bound.kernel, values, statics)
+        except (TypeError, ValueError) as error:
+            bound.explain(values, statics, error)
+            raise
         if nodes.count(None) == len(nodes) or not mode().recording or not self.takes_gradient(out.dtype):
             return bound.array._make(out)
         differentiable = self._differentiable * len(nodes) if bound.op.variadic else self._differentiable
