@@ -78,7 +78,7 @@ def _viewing(cls: Any, recorder: Single) -> Callable[..., Any]:
         recording = mode().recording
         out, made = record(value, node if recording else None, statics)
         if not isinstance(x, cls):
-            return cls._make(out, made)
+            return cls._make(recorder.bound.keep(x, out), made)
         return make_view(view_class, x, Derivation(recorder, statics, recording), out, made)
 
     return call
@@ -111,7 +111,7 @@ def _getitem(cls: Any, bound: Bound) -> Callable[..., Any]:
         recording = mode().recording
         out, made = record(value, node if recording else None, (key,))
         if not isinstance(x, cls) or not is_basic(key):
-            return cls._make(out, made)
+            return cls._make(bound.keep(x, out), made)
         return make_view(view_class, x, Derivation(recorder, (key,), recording), out, made)
 
     return getitem

@@ -257,7 +257,7 @@ class Several(Recorder):
 def single(recorder: Single) -> Function:
     """Return the function of an op of one array."""
     tensor, unwrap, sort, record = recorder.bound.array, recorder.unwrap, recorder.statics, recorder.record
-    foreign = recorder.bound.refuse
+    foreign, keep = recorder.bound.refuse, recorder.bound.keep
 
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         statics = sort(x, *args, **kwargs)
@@ -270,8 +270,10 @@ def single(recorder: Single) -> Function:
                 return foreign(x)
         if node is not None and not mode().recording:
             node = None
+        out, made = record(value, node, statics)
         result = new(tensor)
-        result._value, result._node = record(value, node, statics)
+        result._value = out if x.__class__ is tensor else keep(x, out)  # flip(array) is a view of what others may write
+        result._node = made
         if inference_used:
             mark(result)
         return result

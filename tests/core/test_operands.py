@@ -158,6 +158,15 @@ def test_the_owner_of_a_raw_array_may_reuse_it():
         assert g.tolist() == [1.0, 1.0, 1.0]
 
 
+def test_a_tensor_made_of_a_raw_array_is_its_own():
+    """A view op on a raw array copies, as `asarray` does: writes to the array do not reach the tensor."""
+    for operation in (lambda c: ad.reshape(c, (3,)), lambda c: ad.expand_dims(c, axis=0), ad.flip):
+        c = np.ones(3)
+        y = operation(c)
+        c[:] = 0.0
+        assert ad.sum(y).item() == 3.0
+
+
 def test_shapes_that_do_not_fit_are_one_error(xp):
     """RuntimeError for PyTorch's users, ValueError for NumPy's, on any backend; what fits otherwise is not blamed."""
     a, b = xp.ones((2, 3)), xp.ones((2,))
