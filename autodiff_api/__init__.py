@@ -35,11 +35,12 @@ from .tensors import Tensor
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
 
-_LAZY = {"nn": None, "optim": None, "random": None}
+_PACKAGES = ("nn", "optim", "random")
 _RANDOM = (
     "Generator", "default_generator", "initial_seed", "manual_seed", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm",
 )  # fmt: skip
+_HOMES = {**dict.fromkeys(_RANDOM, "random"), "log_softmax": "nn.functional", "softmax": "nn.functional"}
 
 __all__ = [
     "Tensor",
@@ -61,12 +62,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Find the rest on first use: sub-packages, and the functions and dtypes of the namespaces."""
-    if name in _LAZY:
+    if name in _PACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in _RANDOM:
-        found, stays = getattr(importlib.import_module(f"{__name__}.random"), name), True
-    elif name == "softmax" or name == "log_softmax":
-        found, stays = getattr(importlib.import_module(f"{__name__}.nn.functional"), name), True
+    if name in _HOMES:
+        found, stays = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name), True
     else:
         found, stays = find(name)
     if stays:
@@ -75,4 +74,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY, *_RANDOM, *names()})
+    return sorted({*globals(), *_PACKAGES, *_HOMES, *names()})

@@ -16,7 +16,7 @@ from typing import Any
 from .backends import backend_of
 from .errors import AxisError, BackendMismatchError, OperandError, ShapeError
 from .functions import Functions
-from .rules import OPS, Op
+from .rules import Op
 from .rules.kinds import invoker_of
 
 CONSTANTS = ("e", "inf", "nan", "newaxis", "pi")
@@ -229,6 +229,3 @@ def backend_name(x: Any) -> str | None:
         return str(own._backend.name)
     found = backend_of(x)
     return None if found is None else found.name
-
-
-__all__ = ["OPS", "Bound", "Lower", "Namespace", "backend_name", "mismatch"]

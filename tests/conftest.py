@@ -1,4 +1,4 @@
-"""The backends that these tests run on, with 64-bit numbers."""
+"""The backends that tests run on, with 64-bit numbers, for those that ask for `backend`."""
 
 from __future__ import annotations
 
