@@ -8,6 +8,7 @@ namespace. Both bind a name on first use and keep what they bound, so an operati
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
@@ -24,7 +25,7 @@ DTYPES = (
     "bool", "complex128", "complex64", "float16", "float32", "float64", "int16", "int32", "int64", "int8",
     "uint16", "uint32", "uint64", "uint8",
 )  # fmt: skip
-EXTENSIONS = ("linalg", "fft")
+EXTENSIONS = ("linalg", "fft", "special")
 SCALARS = (bool, int, float, complex)
 OPTIONAL = ("clip", "searchsorted")  # ops with an array argument that may be None
 
@@ -58,10 +59,12 @@ class Lower:
         op = self._ops.get(name)
         if op is not None and op.kernel is not None:
             return partial(op.kernel, xp=self)
-        found = self._namespace
-        for part in name.split("."):
-            found = getattr(found, part)
-        return found
+        try:
+            return operator.attrgetter(name)(self._namespace)
+        except AttributeError:
+            if op is None or op.fallback is None:
+                raise
+            return partial(op.fallback, xp=self)
 
     def _complexes(self) -> tuple[Any, Any]:
         """Return the complex dtypes as arrays report them, for comparison by identity."""

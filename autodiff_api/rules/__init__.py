@@ -7,17 +7,18 @@ plain element-wise function). `OPS` collects the chapters into one :class:`Op` p
 from __future__ import annotations
 
 from .. import kernels
-from . import elementwise, indexing, linalg, manipulation, statistical
+from . import decompositions, elementwise, fft, indexing, linalg, manipulation, special, statistical
 from .kinds import Elementwise, General, Linear, Multilinear, Op, Rule
 
 __all__ = ["CHAPTERS", "OPS", "Elementwise", "General", "Linear", "Multilinear", "Op", "Rule"]
 
-CHAPTERS = (elementwise, indexing, linalg, manipulation, statistical)
+CHAPTERS = (decompositions, elementwise, fft, indexing, linalg, manipulation, special, statistical)
 
 
 def _ops(chapter: object) -> dict[str, Op]:
     table = vars(chapter)
     rules, inputs, views = table["RULES"], table.get("INPUTS", {}), table.get("VIEWS", ())
+    results = table.get("RESULTS", {})
     return {
         name: Op(
             name,
@@ -26,6 +27,8 @@ def _ops(chapter: object) -> dict[str, Op]:
             kernels.GENERIC.get(name),
             inputs.get(name, ("x1", "x2") if signature.startswith("x1, x2") else ()),
             name in views,
+            kernels.FALLBACK.get(name),
+            results.get(name),
         )
         for name, signature in table["SIGNATURES"].items()
     }

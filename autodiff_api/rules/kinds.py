@@ -54,7 +54,9 @@ class Multilinear(Rule):
 class General(Rule):
     """None of the above: a `vjp`, and a `jvp` that takes `t` as the tangent of the same parameter.
 
-    With several `args`, `vjp` returns one cotangent for each and `jvp` takes a tuple of tangents.
+    With several `args`, `vjp` returns one cotangent for each and `jvp` takes a tuple of tangents. For an op with
+    several outputs, `out` is the tuple of them, `vjp` takes a tuple of cotangents, in which None stands for an output
+    that nothing depends on, and `jvp` returns a tuple of tangents.
     """
 
     conjugates = False
@@ -75,8 +77,9 @@ class Op:
 
     `rule=None` states that the derivative is zero and the result never requires grad (comparisons, indices).
     `kernel` is the generic implementation in the standard's functions, called with an extra keyword `xp`;
-    an op of the standard has none, since the namespace supplies it.
+    an op of the standard has none, since the namespace supplies it, or a `fallback` for namespaces that lack it.
     `inputs` names the array parameters; by default those that the rule names.
+    `result` is the named tuple that an op with several outputs returns.
     """
 
     name: str
@@ -85,6 +88,8 @@ class Op:
     kernel: Callable[..., Any] | None = None
     inputs: tuple[str, ...] = ()
     view: bool = False
+    fallback: Callable[..., Any] | None = None
+    result: Callable[..., Any] | None = None
     parameters: tuple[str, ...] = field(init=False)
     arrays: tuple[str, ...] = field(init=False)
     statics: tuple[str, ...] = field(init=False)

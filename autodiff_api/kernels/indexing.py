@@ -1,24 +1,10 @@
-"""Generic kernels: what rules need and the standard lacks, written in the standard.
-
-Each takes the namespace to compute in as the keyword `xp`. A backend's plugin offers a better one under the
-same name; these are the fallback, and what the law "kernel = generic" compares with.
-"""
+"""Reading, assigning and adding at a key, for any namespace of the standard."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from typing import Any
-
-
-def clone(x: Any, /, *, xp: Any) -> Any:
-    """Return a copy of `x`."""
-    return xp.asarray(x, copy=True)
-
-
-def complex_(re: Any, im: Any, /, *, xp: Any) -> Any:
-    """Return re + 1j * im; a plugin's kernel also gets right what is infinite, where 1j * inf makes a nan."""
-    return re + im * 1j
 
 
 def getitem(x: Any, key: Any, /, *, xp: Any) -> Any:
@@ -91,16 +77,4 @@ def _sum_by_number(numbers: Any, values: Any, size: int, xp: Any) -> Any:
     return xp.where(found, totals, xp.zeros_like(totals))
 
 
-def to_device(x: Any, device: Any, /, *, stream: Any = None, xp: Any) -> Any:
-    """Return `x` on `device`."""
-    return x.to_device(device) if stream is None else x.to_device(device, stream=stream)
-
-
-GENERIC: dict[str, Callable[..., Any]] = {
-    "clone": clone,
-    "complex": complex_,
-    "getitem": getitem,
-    "scatter_add": scatter_add,
-    "setitem": setitem,
-    "to_device": to_device,
-}
+GENERIC: dict[str, Callable[..., Any]] = {"getitem": getitem, "scatter_add": scatter_add, "setitem": setitem}

@@ -1,0 +1,9 @@
+"""Fourier transforms: linear, each the transpose of its like."""
+
+from __future__ import annotations
+
+from .kinds import Rule
+
+RULES: dict[str, Rule] = {}
+CONSTANT: set[str] = set()
+SIGNATURES: dict[str, str] = {}
