@@ -13,7 +13,7 @@ from .backends import Backend, backend_of, default_backend, extra_ops, get_backe
 from .graph import Leaf
 from .modes import mode
 from .namespaces import Bound, Lower, Namespace, mismatch
-from .record import Several, Single, binary, comparison, constant, defer, refuse, single, unary
+from .record import Several, Single, binary, comparison, constant, decomposition, defer, refuse, single, unary
 from .rules import OPS, Op
 from .tensors import Tensor
 from .views import Derivation, ViewMixin, is_basic, make_view, plain_key, viewable
@@ -26,6 +26,8 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
         return comparison(bound, refuse(bound)) if op.parameters == ("x1", "x2") else constant(bound)
     if op.name in SPECIAL:
         return SPECIAL[op.name](cls, bound)
+    if op.result is not None:
+        return decomposition(Single(bound))
     if op.view:
         return _viewing(cls, Single(bound))
     if op.parameters == ("x",):

@@ -12,16 +12,51 @@ from itertools import count
 from typing import Any
 from weakref import ReferenceType, WeakSet, ref
 
-from .rules.kinds import Op, derivative
+from .rules.kinds import General, Op, derivative, invoker_of
 
 tick = count(1).__next__  # nodes are numbered as they are made, so "the latest first" is a topological order
+
+
+class Many:
+    """The shape and dtype of a node with several outputs: each is told by an `item` node of its own."""
+
+    def __repr__(self) -> str:
+        return "several"
+
+
+MANY: Any = Many()
+
+
+class Parts(tuple[Any, ...]):
+    """The cotangent of a node with several outputs: one for each, or None where nothing depends on it."""
+
+    __slots__ = ()
+    shape = dtype = MANY
+
+    def __add__(self, other: Any) -> Parts:
+        return Parts(b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True))
+
+
+ITEM = Op(
+    "item",
+    "x, index, size, /",
+    General(
+        vjp=lambda t, index, size: Parts(t if i == index else None for i in range(size)),
+        jvp=lambda t, index: t[index],
+    ),
+)
+
+
+def take_item(x: Any, index: int, size: int, /) -> Any:
+    """Return one output of several: the kernel of `ITEM`."""
+    return x[index]
 
 
 class Recipe:
     """An op's derivative bound to the namespace it computes in: what a node knows about its op."""
 
     __slots__ = (
-        "array", "complexes", "conjugates", "invoke", "kernel", "lower", "names", "narrowed", "needs", "op",
+        "array", "complexes", "conjugates", "invoke", "item", "kernel", "lower", "names", "narrowed", "needs", "op",
         "parts", "pick", "pull", "sources", "targets",
     )  # fmt: skip
 
@@ -42,6 +77,9 @@ class Recipe:
         holds = any(source is not None for source in self.sources)  # whether what it saves is worth freeing
         self.parts = (self.targets, self.pull, lower, *self.complexes, self.conjugates, holds)  # for the walk
         self.narrowed: dict[tuple[int, ...], Callable[..., Any]] = {}
+        self.item: Recipe | None = None
+        if op.result is not None:
+            self.item = Recipe(ITEM, (True,), take_item, invoker_of(ITEM), lower, array)
 
     def pull_for(self, targets: tuple[int, ...]) -> Callable[..., Any]:
         """Return a `pull` that computes only some of the recorded targets' cotangents."""
@@ -116,12 +154,19 @@ class Node:
 
     def name(self) -> str:
         """Return the op's name, as PyTorch writes it."""
-        return self.recipe.op.title
+        return self.recipe.op.title if self.recipe.op is not ITEM else str(self.edges[0].name())
 
     @property
     def array(self) -> Any:
         """The tensor class of the output."""
         return self.recipe.array
+
+    def items(self, values: Any) -> Any:
+        """Return the tensors of an op with several outputs, given their values, connected to this node."""
+        recipe, size, make = self.recipe.item, len(values), self.recipe.array._make
+        assert recipe is not None
+        nodes = [Node(recipe, (i, size), (self,), (i, size), v.shape, v.dtype) for i, v in enumerate(values)]
+        return self.recipe.op.result(*map(make, values, nodes))  # type: ignore[misc]
 
     @property
     def next_functions(self) -> tuple[tuple[Node | Leaf | None, int], ...]:

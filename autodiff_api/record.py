@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .errors import GraphError
-from .graph import Node, Recipe
+from .graph import MANY, Node, Recipe
 from .modes import inference_used, mark, mode
 from .namespaces import Bound, backend_name
 from .rules.kinds import binder_of, statics_of
@@ -211,6 +211,23 @@ class Single(Recorder):
             recipe = self._recipe = self.recipe_for((True,))
         return out, Node(recipe, statics, (node,), recipe.pick(value, out, statics), out.shape, out.dtype)
 
+    def record_many(self, value: Any, node: Any, statics: tuple[Any, ...]) -> Any:
+        """Return the tensors of an op with several outputs, in its named tuple."""
+        bound = self.bound
+        result, make = bound.op.result, bound.array._make
+        assert result is not None
+        try:
+            out = result(*bound.invoke(bound.kernel, (value,), statics))
+        except (TypeError, ValueError) as error:
+            bound.explain((value,), statics, error)
+            raise
+        if node is None:
+            return result(*map(make, out))
+        recipe = self._recipe
+        if recipe is None:
+            recipe = self._recipe = self.recipe_for((True,))
+        return Node(recipe, statics, (node,), recipe.pick(value, out, statics), MANY, MANY).items(out)
+
 
 class Several(Recorder):
     """An op of several arrays, or of a list of them."""
@@ -277,6 +294,20 @@ def single(recorder: Single) -> Function:
         if inference_used:
             mark(result)
         return result
+
+    return call
+
+
+def decomposition(recorder: Single) -> Function:
+    """Return the function of an op of one array with several outputs."""
+    unwrap, sort, record = recorder.unwrap, recorder.statics, recorder.record_many
+
+    def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+        statics = sort(x, *args, **kwargs)
+        value, node = unwrap(x)
+        if value is NotImplemented:
+            return recorder.bound.refuse(x)
+        return record(value, node if mode().recording else None, statics)
 
     return call
 

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from .errors import GraphError, HookError, PluginContractError, RecomputeWarning
-from .graph import Edge, Freed, Leaf, Node, Recipe, eager_leaves
+from .graph import MANY, Edge, Freed, Leaf, Node, Recipe, eager_leaves
 from .modes import no_grad
 
 
@@ -214,7 +214,7 @@ def lift(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     lifted = []
     for source, value in zip(node.recipe.sources, saved, strict=True):
         if source == "out":
-            value = make(value, node)
+            value = make(value, node) if node.shape is not MANY else node.items(value)
         elif source == "all":
             value = [make(v, e if isinstance(e, Node | Leaf) else None) for v, e in zip(value, edges, strict=True)]
         elif isinstance(source, int) and hasattr(value, "dtype"):
