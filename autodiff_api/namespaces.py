@@ -8,6 +8,7 @@ namespace. Both bind a name on first use and keep what they bound, so an operati
 from __future__ import annotations
 
 import contextlib
+import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from .backends import backend_of
 from .errors import AxisError, BackendMismatchError, OperandError, ShapeError
 from .functions import Functions
 from .rules import Op
-from .rules.kinds import invoker_of
+from .rules.kinds import invoker_of, signature_of
 
 CONSTANTS = ("e", "inf", "nan", "newaxis", "pi")
 DTYPES = (
@@ -129,6 +130,7 @@ class Namespace(Functions, ModuleType):
         function = self.array_class._bind(op)
         function.__name__ = function.__qualname__ = name.rpartition(".")[2]
         function.__doc__ = f"The standard's `{name}({op.signature})`, recorded."
+        function.__signature__ = inspect.signature(signature_of(op.signature))
         return function
 
     def __dir__(self) -> Iterable[str]:
