@@ -6,17 +6,16 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any
 
-import numpy as np
-
 from .arrays import BINARY, COMPARE, UNARY
 from .backends import Backend, backend_of, default_backend, extra_ops, get_backend
 from .graph import Leaf
+from .keys import index_value, is_basic, plain_key
 from .modes import mode
-from .namespaces import Bound, Lower, Namespace, mismatch
+from .namespaces import Bound, Lower, Namespace
 from .record import Several, Single, binary, comparison, constant, decomposition, defer, refuse, single, unary
 from .rules import OPS, Op
 from .tensors import Tensor
-from .views import Derivation, ViewMixin, is_basic, make_view, plain_key, viewable
+from .views import Derivation, ViewMixin, make_view, viewable
 
 
 def bind(cls: Any, op: Op) -> Callable[..., Any]:
@@ -101,7 +100,7 @@ def _reshape(cls: Any, bound: Bound) -> Callable[..., Any]:
 
 
 def _getitem(cls: Any, bound: Bound) -> Callable[..., Any]:
-    recorder, view_class, value_of = Single(bound), cls._view_class, _index_value(cls)
+    recorder, view_class, value_of = Single(bound), cls._view_class, index_value(cls)
     unwrap, record = recorder.unwrap, recorder.record
 
     def getitem(x: Any, key: Any, /) -> Any:
@@ -120,7 +119,7 @@ def _getitem(cls: Any, bound: Bound) -> Callable[..., Any]:
 
 
 def _with_key(cls: Any, bound: Bound) -> Callable[..., Any]:
-    several, value_of = Several(bound), _index_value(cls)
+    several, value_of = Several(bound), index_value(cls)
     return lambda x, key, value, /: several(x, plain_key(key, value_of), value)
 
 
@@ -139,31 +138,6 @@ def _astype(cls: Any, bound: Bound) -> Callable[..., Any]:
 SPECIAL: dict[str, Callable[[Any, Bound], Callable[..., Any]]] = {
     "astype": _astype, "getitem": _getitem, "reshape": _reshape, "scatter_add": _with_key, "setitem": _with_key,
 }  # fmt: skip
-
-
-def _index_value(cls: Any) -> Callable[[Any], Any]:
-    def value_of(part: Any) -> Any:
-        if isinstance(part, cls):
-            part = part._value
-        elif isinstance(part, Tensor):
-            raise mismatch("indexing", cls._xp, part)
-        elif isinstance(part, list):
-            lower = cls._xp._lower
-            part = lower.asarray(part)
-            return part if 0 not in part.shape else lower.astype(part, lower.int32)  # [] would be floats
-        if getattr(part, "shape", None) == () and _is_concrete_integer(part):
-            return part.__index__()
-        return part.copy() if isinstance(part, np.ndarray) else part  # its owner may write into it later
-
-    return value_of
-
-
-def _is_concrete_integer(value: Any) -> bool:
-    try:
-        value.__index__()
-    except Exception:  # a bool, a float, or a tracer, whose index is not known yet
-        return False
-    return True
 
 
 # --- bound classes and namespaces: one of each, whoever asks first ---

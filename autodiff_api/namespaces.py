@@ -11,12 +11,14 @@ import contextlib
 import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Any
 
-from .backends import backend_of
+from .backends import Backend, backend_of
 from .errors import AxisError, BackendMismatchError, OperandError, ShapeError
+from .frequencies import Frequencies
 from .functions import Functions
 from .rules import Op
 from .rules.kinds import invoker_of, signature_of
@@ -55,6 +57,8 @@ class Lower:
 
     def kernel(self, name: str) -> Any:
         """Return the best implementation of `name`; AttributeError if there is none."""
+        if isinstance(self._namespace, Namespace):  # an array type over another: all of its ops are there
+            return operator.attrgetter(name)(self._namespace)
         if name in self._kernels:
             return self._kernels[name]
         op = self._ops.get(name)
@@ -69,6 +73,8 @@ class Lower:
 
     def _complexes(self) -> tuple[Any, Any]:
         """Return the complex dtypes as arrays report them, for comparison by identity."""
+        if isinstance(self._namespace, Namespace):
+            return self._namespace._lower.complexes  # type: ignore[no-any-return]
         normal = getattr(self._namespace, "dtype", None)  # numpy.complex64 is a class, x.dtype an instance
         found = []
         for name in ("complex64", "complex128"):
@@ -88,6 +94,9 @@ class _Extension:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        creates = getattr(type(self._owner), f"_{self._name}_{name}", None)  # fft.fftfreq: no op
+        if creates is not None:
+            return creates.__get__(self._owner)
         for full in (f"{self._name}.{name}", name):  # some names stand in both places: linalg.matmul
             with contextlib.suppress(AttributeError):
                 found = self._owner.kernel(full)
@@ -96,7 +105,7 @@ class _Extension:
         raise AttributeError(f"{self._owner!r} has no function {self._name}.{name}")
 
 
-class Namespace(Functions, ModuleType):
+class Namespace(Frequencies, Functions, ModuleType):
     """A namespace of the Array API standard for one array type over one lower namespace.
 
     Hashable, the same object every time, and named `autodiff_api.<backend>`, as array-API libraries expect.
@@ -211,6 +220,23 @@ class Bound:
     def refuse(self, x: Any) -> Any:
         """Raise for an operand that can't take part: another backend's array, or no array at all."""
         raise mismatch(self.op.name, self.xp, x)
+
+
+def as_backend(xp: Namespace) -> Backend:
+    """Return a namespace of one array type as a backend, for another array type to stand on.
+
+    Raw arrays of the engine below are still welcome, as constants.
+    """
+    base: Backend = xp._backend
+    return replace(
+        base,
+        namespace=xp,
+        array_types=(xp.array_class, *xp._array_types),
+        kernels={},
+        place=lambda x, device: xp.asarray(x, device=device),
+        to_numpy=lambda x: x.numpy(force=True),
+        immutable=False,
+    )
 
 
 def mismatch(operation: str, xp: Namespace, x: Any) -> TypeError:

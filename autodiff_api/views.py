@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable
-from operator import is_
 from typing import Any
 
 import numpy as np
@@ -224,33 +223,6 @@ def detached(tensor: Any) -> Any:
         how = Derivation(view._how.recorder, view._how.statics, True)
         twin = make_view(type(view), twin, how, view._value, None)
     return twin
-
-
-def is_basic(key: Any) -> bool:
-    """Tell whether a key is made of integers, slices, None and Ellipsis: then indexing is a view."""
-    if key.__class__ is tuple:
-        return all(is_basic(part) for part in key)
-    if key.__class__ is int or key.__class__ is slice or key is None or key is Ellipsis:
-        return True
-    if hasattr(key, "ndim"):  # an integer that a compiler traces: which one is not known yet
-        return key.ndim == 0 and "int" in str(key.dtype)
-    return not isinstance(key, bool) and hasattr(key, "__index__")
-
-
-def plain_key(key: Any, value_of: Callable[[Any], Any]) -> Any:
-    """Return a key in which tensors are replaced by their values, and lists by index arrays."""
-    if key.__class__ is int or (key.__class__ is slice and _plain_slice(key)):
-        return key
-    if key.__class__ is tuple:
-        parts = [plain_key(part, value_of) for part in key]
-        return key if all(map(is_, parts, key)) else tuple(parts)
-    if isinstance(key, slice):
-        return slice(*[None if v is None else v.__index__() for v in (key.start, key.stop, key.step)])
-    return value_of(key)
-
-
-def _plain_slice(key: slice) -> bool:
-    return all(v is None or v.__class__ is int for v in (key.start, key.stop, key.step))
 
 
 def viewable(base: Any, shape: tuple[int, ...]) -> bool:

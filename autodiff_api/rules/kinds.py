@@ -26,6 +26,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from ..errors import GradientError
+
 Formula = Callable[..., Any]
 FACTS = ("shape", "dtype", "device")
 
@@ -236,14 +238,18 @@ def _source(name: str, op: Op) -> int | str | None:
     return "out" if name == "out" else None
 
 
-def _missing(name: str, op: Op, scope: dict[str, Any]) -> str:
-    def refuse() -> Any:
-        from ..errors import GradientError
+def refuser(op: Op, name: str) -> Callable[..., Any]:
+    """Return a function that raises: `op` has no derivative with respect to its parameter `name`."""
 
+    def refuse(*args: Any) -> Any:
         raise GradientError(
             f"the derivative of {op.name} with respect to `{name}` is not defined; "
             f"detach that argument, or declare a rule for it"
         )
 
-    scope[f"f_{name}"] = refuse
+    return refuse
+
+
+def _missing(name: str, op: Op, scope: dict[str, Any]) -> str:
+    scope[f"f_{name}"] = refuser(op, name)
     return f"f_{name}()"

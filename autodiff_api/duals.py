@@ -1,0 +1,256 @@
+"""`Dual`: forward mode. A dual number holds a lower array, and its tangent.
+
+Tangents come from the same rules as cotangents do. A dual array never changes: there is nothing to record, and
+what is assigned to or viewed is the business of a `Tensor` on top of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .arrays import BINARY, COMPARE, UNARY, Array
+from .backends import Backend, extra_ops
+from .errors import GradientError
+from .keys import index_value, plain_key
+from .namespaces import Bound, Lower, Namespace, backend_name
+from .rules import OPS, Elementwise, Op
+from .rules.forward import Push, pushforward
+from .rules.kinds import binder_of
+
+new = object.__new__
+
+
+class Dual(Array):
+    """An array and its tangent, both of the namespace below; a tangent of None is zero.
+
+    >>> import autodiff_api as ad
+    >>> import numpy as np
+    >>> dxp = namespace_over(ad.namespace("numpy")._backend)
+    >>> x = dxp.dual(np.asarray([1.0, 2.0]), np.asarray([1.0, 0.0]))
+    >>> (x * x)._tangent
+    array([2., 0.])
+    """
+
+    __slots__ = ("_tangent", "_value")
+    _tangent: Any
+
+    @classmethod
+    def _make(cls, value: Any, tangent: Any = None) -> Any:
+        dual = new(cls)
+        dual._value, dual._tangent = value, tangent
+        return dual
+
+    @classmethod
+    def _create(cls, value: Any, requires_grad: bool) -> Any:
+        if requires_grad:
+            raise GradientError("a dual array records nothing; requires_grad belongs to a Tensor")
+        return cls._make(value)
+
+    @classmethod
+    def _asarray(cls, obj: Any, *, dtype: Any, device: Any, copy: bool | None) -> Any:
+        xp = cls._xp
+        if isinstance(obj, list | tuple) and _holds(obj, cls):
+            parts = [cls._asarray(part, dtype=dtype, device=device, copy=None) for part in obj]
+            common = xp.result_type(*parts)
+            return xp.stack([xp.astype(p, common, copy=False) for p in parts])
+        if not isinstance(obj, cls):
+            return xp._new(xp._lower.asarray(obj, dtype=dtype, copy=copy), device)
+        if dtype is not None and obj.dtype != dtype:
+            obj = xp.astype(obj, dtype)
+        return obj if device is None else xp.to_device(obj, device)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each axis."""
+        return self._value.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        """The data type of the elements."""
+        return self._value.dtype
+
+    def detach(self) -> Any:
+        """Return the same data, standing still."""
+        return self._make(self._value)
+
+    def clone(self) -> Any:
+        """Return a copy that moves the same way."""
+        return self._xp.clone(self)
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """Return the data as a NumPy array; an error for what moves, unless `force=True` lets it stand still."""
+        if self._tangent is not None and not force:
+            raise GradientError("a dual array has a tangent, which NumPy can't carry; detach() it first")
+        return self._xp._backend.to_numpy(self._value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.numpy()
+        return array.astype(dtype) if dtype is not None else array.copy() if copy else array
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __index__(self) -> int:
+        return int(self._value.__index__())
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+    def __complex__(self) -> complex:
+        return complex(self._value)
+
+    def __repr__(self) -> str:
+        return f"dual({self._value}, tangent={self._tangent})"
+
+
+def _holds(obj: Any, cls: type) -> bool:
+    return any(isinstance(p, cls) or (isinstance(p, list | tuple) and _holds(p, cls)) for p in obj)
+
+
+def bind(cls: Any, op: Op) -> Callable[..., Any]:
+    """Return the function of an op for dual arrays of a bound class."""
+    bound, sort = Bound(op, cls._xp), binder_of(op)
+    value_of = index_value(cls) if "key" in op.parameters else None
+    push = Tangents(bound)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        arrays, statics = sort(*args, **kwargs)
+        values, tangents, moving = [], [], False
+        for x in arrays:
+            if isinstance(x, cls):
+                value, tangent = x._value, x._tangent
+                moving = moving or tangent is not None
+            else:
+                value, tangent = bound.constant(x), None
+                if value is NotImplemented:
+                    bound.refuse(x)
+            values.append(value)
+            tangents.append(tangent)
+        if value_of is not None:
+            statics = tuple(plain_key(s, value_of) for s in statics)
+        out = bound.invoke(bound.kernel, values, statics)
+        if isinstance(out, tuple | list):
+            out = (op.result or _tuple)(*out)
+            moved = push(tangents, values, out, statics) if moving else (None,) * len(out)
+            return type(out)(*map(cls._make, out, moved)) if op.result else tuple(map(cls._make, out, moved))
+        return cls._make(out, push(tangents, values, out, statics) if moving else None)
+
+    return call
+
+
+def _tuple(*values: Any) -> tuple[Any, ...]:
+    return values
+
+
+class Tangents:
+    """The tangents of an op's output: its rule going forward, and what every rule leaves to be done."""
+
+    __slots__ = ("_pushes", "bound")
+
+    def __init__(self, bound: Bound) -> None:
+        self.bound = bound
+        self._pushes: dict[tuple[bool, ...], Push] = {}
+
+    def __call__(self, tangents: list[Any], values: list[Any], out: Any, statics: tuple[Any, ...]) -> Any:
+        """Return the tangent of `out`, or of each output, with its shape and dtype; None if it can't move."""
+        op, xp = self.bound.op, self.bound.lower
+        several = isinstance(out, tuple)
+        if op.rule is None:
+            return (None,) * len(out) if several else None
+        if not several and not xp.isdtype(out.dtype, ("real floating", "complex floating")):
+            return None
+        needs = tuple([t is not None for t in tangents])
+        push = self._pushes.get(needs)
+        if push is None:
+            push = self._pushes[needs] = pushforward(op, needs)
+        if isinstance(op.rule, Elementwise):
+            tangents = [None if t is None else _spread(t, out, xp) for t in tangents]
+        with self.bound.xp._quiet():
+            moved = push(tangents, values, out, statics, self.bound.kernel, xp)
+        if several:
+            return [None if t is None else settle(t, part, xp) for t, part in zip(moved, out, strict=True)]
+        return settle(moved, out, xp)
+
+
+def _spread(t: Any, out: Any, xp: Lower) -> Any:
+    """Give the tangent of one operand the output's shape, and make it complex where the output is."""
+    if t.shape != out.shape:
+        t = xp.broadcast_to(t, out.shape)
+    if t.dtype != out.dtype and xp.isdtype(out.dtype, "complex floating"):
+        t = xp.astype(t, out.dtype)
+    return t
+
+
+def settle(t: Any, out: Any, xp: Lower) -> Any:
+    """Bring a formula's result to the dtype and shape of the output: the real part of it where that is real."""
+    if t.dtype != out.dtype:
+        if xp.isdtype(t.dtype, "complex floating") and not xp.isdtype(out.dtype, "complex floating"):
+            t = xp.real(t)
+        t = xp.astype(t, out.dtype, copy=False)
+    return t if t.shape == out.shape else xp.broadcast_to(t, out.shape)
+
+
+def _operators(cls: Any) -> None:
+    """Give a bound class its operators; there are none in place, so that Python makes `x += y` a new array."""
+    xp = cls._xp
+
+    def operator(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        function = getattr(xp, name)
+
+        def foreign(other: Any) -> bool:
+            return not isinstance(other, cls) and backend_name(other) is None and not _is_operand(xp, other)
+
+        def forward(self: Any, other: Any) -> Any:
+            return NotImplemented if foreign(other) else function(self, other)
+
+        def reflected(self: Any, other: Any) -> Any:
+            return NotImplemented if foreign(other) else function(other, self)
+
+        return forward, reflected
+
+    for dunder, name in BINARY.items():
+        forward, reflected = operator(name)
+        setattr(cls, f"__{dunder}__", forward)
+        setattr(cls, f"__r{dunder}__", reflected)
+    for dunder, name in COMPARE.items():
+        setattr(cls, f"__{dunder}__", operator(name)[0])
+    for dunder, name in UNARY.items():
+        setattr(cls, f"__{dunder}__", _method(getattr(xp, name)))
+    cls.__hash__ = object.__hash__
+
+
+def _is_operand(xp: Namespace, other: Any) -> bool:
+    return isinstance(other, (bool, int, float, complex, *xp._array_types))
+
+
+def _method(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda self: function(self)
+
+
+def namespace_over(backend: Backend) -> Namespace:
+    """Return a new namespace of dual arrays over a backend, which may be another array type's namespace."""
+    ops: dict[str, Any] = {**OPS, **{op.name: op for op in extra_ops()}}
+    lower = Lower(backend.namespace, backend.kernels, ops)
+    xp = DualNamespace(f"autodiff_api.dual.{backend.name}", lower, backend, tuple(backend.array_types), ops)
+    body = {"__slots__": (), "__module__": Dual.__module__, "_xp": xp, "_public": Dual, "_bind": classmethod(bind)}
+    xp.array_class = type("Dual", (Dual,), body)
+    _operators(xp.array_class)
+    if backend.register_array is not None:
+        backend.register_array(xp.array_class, _flatten, lambda rest, parts: xp.array_class._make(*parts))
+    return xp
+
+
+def _flatten(x: Any) -> tuple[tuple[Any, Any], None]:
+    return (x._value, x._tangent), None
+
+
+class DualNamespace(Namespace):
+    """The namespace of dual arrays: the standard's, and how to make one from its two parts."""
+
+    def dual(self, value: Any, tangent: Any = None) -> Any:
+        """Return a dual array of a lower array and its tangent, of the same shape and dtype."""
+        return self.array_class._make(value, tangent)
