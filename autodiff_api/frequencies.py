@@ -25,7 +25,7 @@ class Frequencies:
 
         >>> import autodiff_api as ad
         >>> ad.fft.fftfreq(4, d=0.5)
-        tensor([ 0. ,  0.5, -1. , -0.5])
+        tensor([ 0.0,  0.5, -1.0, -0.5])
         """
         return self._new(self._lower.fft.fftfreq(n, d=d, dtype=dtype), device, requires_grad)
 
@@ -43,6 +43,6 @@ class Frequencies:
 
         >>> import autodiff_api as ad
         >>> ad.fft.rfftfreq(4, d=0.5)
-        tensor([0. , 0.5, 1. ])
+        tensor([0.0, 0.5, 1.0])
         """
         return self._new(self._lower.fft.rfftfreq(n, d=d, dtype=dtype), device, requires_grad)

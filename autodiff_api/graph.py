@@ -75,7 +75,8 @@ class Recipe:
         self.pick, self.pull, self.conjugates = compiled.pick, compiled.pull, compiled.conjugates
         self.targets, self.names, self.sources = compiled.targets, compiled.names, compiled.sources
         holds = any(source is not None for source in self.sources)  # whether what it saves is worth freeing
-        self.parts = (self.targets, self.pull, lower, *self.complexes, self.conjugates, holds)  # for the walk
+        equal = () if lower.dtypes_are_single else self.complexes  # what comparing by identity would miss
+        self.parts = (self.targets, self.pull, lower, *self.complexes, equal, self.conjugates, holds)  # for the walk
         self.narrowed: dict[tuple[int, ...], Callable[..., Any]] = {}
         self.item: Recipe | None = None
         if op.result is not None:

@@ -76,7 +76,7 @@ class Walk:
                     t = self._hooked(node, t)
                 edges = node.edges
                 recipe = node.recipe
-                targets, pull, xp, c64, c128, conjugates, holds = recipe.parts
+                targets, pull, xp, c64, c128, equal, conjugates, holds = recipe.parts
                 if needed is not None:
                     if node in self.wanted:  # type: ignore[operator]
                         self.found[node] = t
@@ -93,7 +93,7 @@ class Walk:
                 if create:
                     saved, xp = lift(node, saved), recipe.array._xp
                 dtype = node.dtype
-                if conj := (dtype is c64 or dtype is c128) and conjugates:
+                if conj := (dtype is c64 or dtype is c128 or (equal and dtype in equal)) and conjugates:
                     t = xp.conj(t)
                 follow = None
                 for i, g in zip(targets, pull(t, saved, xp)):  # noqa: B905 (strict costs 3 % of a chain)
@@ -167,7 +167,7 @@ def settle(g: Any, edge: Edge, xp: Any, recipe: Recipe) -> Any:
 
     What was broadcast going forward is summed, what was promoted is cast, a real input gets the real part.
     """
-    if recipe.conjugates and (g.dtype is recipe.complexes[0] or g.dtype is recipe.complexes[1]):
+    if recipe.conjugates and g.dtype in recipe.complexes:
         g = xp.conj(g)
     if g.shape != edge.shape:
         g = unbroadcast(g, edge.shape, xp, recipe)

@@ -106,7 +106,7 @@ def std_jvp(t: Any, x: Any, out: Any, axis: Any, correction: float, keepdims: bo
 
 def along(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
     """Return the key that takes `part` of one axis and all of the others."""
-    return (slice(None),) * (axis % ndim) + (part,)
+    return (*(slice(None),) * (axis % ndim), part, ...)
 
 
 def cumulative_sum_x(t: Any, axis: int | None, include_initial: bool, xp: Any) -> Any:
