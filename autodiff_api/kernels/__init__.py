@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import arrays, fft, indexing
+from . import arrays, fft, indexing, linalg
 
-GENERIC: dict[str, Callable[..., Any]] = {**arrays.GENERIC, **fft.GENERIC, **indexing.GENERIC}
+GENERIC: dict[str, Callable[..., Any]] = {**arrays.GENERIC, **fft.GENERIC, **indexing.GENERIC, **linalg.GENERIC}
 FALLBACK: dict[str, Callable[..., Any]] = {}

@@ -7,12 +7,36 @@ plain element-wise function). `OPS` collects the chapters into one :class:`Op` p
 from __future__ import annotations
 
 from .. import kernels
-from . import decompositions, elementwise, fft, indexing, linalg, manipulation, special, statistical
+from . import (
+    decompositions,
+    eigenvalues,
+    elementwise,
+    fft,
+    indexing,
+    inverses,
+    linalg,
+    manipulation,
+    singular_values,
+    special,
+    statistical,
+)
 from .kinds import Elementwise, General, Linear, Multilinear, Op, Rule
 
 __all__ = ["CHAPTERS", "OPS", "Elementwise", "General", "Linear", "Multilinear", "Op", "Rule"]
 
-CHAPTERS = (decompositions, elementwise, fft, indexing, linalg, manipulation, special, statistical)
+CHAPTERS = (
+    decompositions,
+    eigenvalues,
+    elementwise,
+    fft,
+    indexing,
+    inverses,
+    linalg,
+    manipulation,
+    singular_values,
+    special,
+    statistical,
+)
 
 
 def _ops(chapter: object) -> dict[str, Op]:

@@ -1,4 +1,4 @@
-"""Products of vectors and matrices."""
+"""Products of vectors and matrices, their diagonals and norms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .kinds import General, Linear, Multilinear, Rule
+from .matrices import is_complex, largest, noise, times_diagonal
 from .statistical import Shape, unreduce
 
 
@@ -82,18 +83,32 @@ def norm_slope(x: Any, axis: Any, ord: Any, xp: Any) -> Any:
 
     For p = inf and -inf the elements that attain it share equally; a count (p = 0) has slope 0.
     """
-    size = xp.abs(x)
-    largest = xp.max(size, axis=axis, keepdims=True)
-    if ord == 0:
+    if ord == 0 or 0 in x.shape:
         return xp.zeros_like(x)
+    size = xp.abs(x)
+    greatest = xp.max(size, axis=axis, keepdims=True)
     if abs(ord) == math.inf:
-        extreme = largest if ord > 0 else xp.min(size, axis=axis, keepdims=True)
-        tied = xp.astype(size == extreme, size.dtype)
-        return xp.sign(x) * (tied / xp.sum(tied, axis=axis, keepdims=True))
-    unit = size / xp.where(largest == 0, xp.ones_like(largest), largest)
-    norm = xp.sum(unit**ord, axis=axis, keepdims=True) ** (1 / ord)
-    slope = (unit / xp.where(largest == 0, xp.ones_like(norm), norm)) ** (ord - 1)
-    return xp.sign(x) * xp.where(size == 0, xp.zeros_like(slope), slope)
+        extreme = greatest if ord > 0 else xp.min(size, axis=axis, keepdims=True)
+        return xp.sign(x) * shares(size == extreme, size.dtype, axis, xp)
+    nothing = greatest == 0
+    scale = xp.where(nothing, xp.ones_like(greatest), greatest)
+    if ord == 2:  # x / |x|, whose own derivative at an element that is zero is not zero
+        unit = x / scale
+        norm = xp.sqrt(xp.sum(xp.abs(unit) ** 2, axis=axis, keepdims=True))
+        return unit / xp.where(nothing, xp.ones_like(norm), norm)
+    zero = size == 0
+    unit = xp.where(zero, xp.ones_like(size), size / scale)
+    powers = xp.where(zero, xp.full_like(size, 0.0 if ord > 0 else math.inf), unit**ord)
+    norm = xp.sum(powers, axis=axis, keepdims=True) ** (1 / ord)
+    slope = (unit / xp.where(nothing, xp.ones_like(norm), norm)) ** (ord - 1)
+    return xp.sign(x) * xp.where(zero, xp.zeros_like(slope), slope)
+
+
+def shares(tied: Any, dtype: Any, axis: Any, xp: Any) -> Any:
+    """Return equal weights along `axis` for those that are tied; zeros where none is."""
+    ones = xp.astype(tied, dtype)
+    total = xp.sum(ones, axis=axis, keepdims=True)
+    return ones / xp.where(total == 0, xp.ones_like(total), total)
 
 
 def vector_norm_vjp(t: Any, x: Any, axis: Any, keepdims: bool, ord: Any, xp: Any) -> Any:
@@ -101,7 +116,39 @@ def vector_norm_vjp(t: Any, x: Any, axis: Any, keepdims: bool, ord: Any, xp: Any
 
 
 def vector_norm_jvp(t: Any, x: Any, axis: Any, keepdims: bool, ord: Any, xp: Any) -> Any:
-    return xp.sum(xp.real(xp.conj(norm_slope(x, axis, ord, xp)) * t), axis=axis, keepdims=keepdims)
+    return along_slope(t, norm_slope(x, axis, ord, xp), axis, keepdims, xp)
+
+
+def along_slope(t: Any, slope: Any, axis: Any, keepdims: bool, xp: Any) -> Any:
+    """Return how fast a norm grows in the direction t, given its slope."""
+    rate = xp.real(xp.conj(slope) * t) if is_complex(slope, xp) else slope * t
+    return xp.sum(rate, axis=axis, keepdims=keepdims)
+
+
+def matrix_norm_slope(x: Any, ord: Any, xp: Any) -> Any:
+    """Return d |x| / d conj(x): 0 at zeros; columns, rows or singular values that attain an extreme share equally."""
+    if ord in ("fro", None) or 0 in x.shape:
+        return norm_slope(x, (-2, -1), 2, xp)
+    extreme = xp.min if ord != "nuc" and ord < 0 else xp.max
+    if ord in ("nuc", 2, -2):
+        u, s, vh = xp.linalg.svd(x, full_matrices=False)
+        nil = noise(s, xp) * largest(s[..., None], xp)[..., 0]
+        attains = s > nil
+        if ord != "nuc":
+            attains = attains & (xp.abs(s - extreme(s, axis=-1, keepdims=True)) <= nil)
+        weights = xp.astype(attains, s.dtype) if ord == "nuc" else shares(attains, s.dtype, -1, xp)
+        return xp.matmul(times_diagonal(u, weights), vh)
+    along, across = (-2, -1) if abs(ord) == 1 else (-1, -2)
+    sums = xp.sum(xp.abs(x), axis=along, keepdims=True)
+    return xp.sign(x) * shares(sums == extreme(sums, axis=across, keepdims=True), sums.dtype, across, xp)
+
+
+def matrix_norm_vjp(t: Any, x: Any, keepdims: bool, ord: Any, xp: Any) -> Any:
+    return unreduce(t, x.shape, (-2, -1), keepdims, xp) * matrix_norm_slope(x, ord, xp)
+
+
+def matrix_norm_jvp(t: Any, x: Any, keepdims: bool, ord: Any, xp: Any) -> Any:
+    return along_slope(t, matrix_norm_slope(x, ord, xp), (-2, -1), keepdims, xp)
 
 
 def outer_x1(t: Any, x2: Any, xp: Any) -> Any:
@@ -122,6 +169,7 @@ RULES: dict[str, Rule] = {
         x2=lambda t, x1, axis, xp: xp.linalg.cross(t, x1, axis=axis),
     ),
     "linalg.diagonal": Linear(x=diagonal_x),
+    "linalg.matrix_norm": General(vjp=matrix_norm_vjp, jvp=matrix_norm_jvp),
     "linalg.outer": Multilinear(x1=outer_x1, x2=outer_x2),
     "linalg.trace": Linear(x=trace_x),
     "linalg.vector_norm": General(vjp=vector_norm_vjp, jvp=vector_norm_jvp),
@@ -134,6 +182,7 @@ CONSTANT: set[str] = set()
 SIGNATURES = {
     "linalg.cross": "x1, x2, /, *, axis=-1",
     "linalg.diagonal": "x, /, *, offset=0",
+    "linalg.matrix_norm": "x, /, *, keepdims=False, ord='fro'",
     "linalg.outer": "x1, x2, /",
     "linalg.trace": "x, /, *, offset=0, dtype=None",
     "linalg.vector_norm": "x, /, *, axis=None, keepdims=False, ord=2",

@@ -69,7 +69,9 @@ def inner(a, b):
 
 
 def test_every_general_rule_is_sampled():
-    assert set(GENERAL) == {name for name, op in OPS.items() if isinstance(op.rule, General)}
+    """Here, or in test_linalg."""
+    general = {name for name, op in OPS.items() if isinstance(op.rule, General) and not name.startswith("linalg.")}
+    assert set(GENERAL) - {"linalg.vector_norm"} == general
 
 
 @pytest.mark.parametrize(("name", "i"), [(n, i) for n, samples in GENERAL.items() for i in range(len(samples))])

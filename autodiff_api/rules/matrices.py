@@ -1,0 +1,132 @@
+"""What the rules of linear algebra share: adjoints, diagonals, and quotients that may be 0 / 0.
+
+A basis of eigenvectors or singular vectors is determined only up to phases and, where values are equal, up to
+rotations. A loss must not depend on what is not determined; then the derivative has no term for it. So where two
+values are equal (to a few units of rounding, relative to the largest), an element is set to 0 if the cotangents say
+that the loss does not depend on it, and to nan if they say that it does, or if they can't tell.
+
+What they can't tell: through V f(L) Vᴴ with equal eigenvalues, the derivative between two of their vectors is f'(l)
+times an element G of the loss's gradient. The cotangent of V holds f(l) G, that of L f'(l) times the diagonal only.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .insist import insist
+
+
+def adjoint(x: Any, xp: Any) -> Any:
+    """Return the conjugate transpose of each matrix."""
+    x = xp.matrix_transpose(x)
+    return xp.conj(x) if is_complex(x, xp) else x
+
+
+def hermitian(x: Any, xp: Any) -> Any:
+    """Return the Hermitian part of each matrix."""
+    return (x + adjoint(x, xp)) / 2
+
+
+def skew(x: Any, xp: Any) -> Any:
+    """Return the skew-Hermitian part of each matrix."""
+    return (x - adjoint(x, xp)) / 2
+
+
+def is_complex(x: Any, xp: Any) -> bool:
+    """Tell whether an array has a complex dtype."""
+    return bool(xp.isdtype(x.dtype, "complex floating"))
+
+
+def on_diagonal(x: Any, xp: Any) -> Any:
+    """Return the boolean mask of the diagonals of `x`, made of `x`: an array that is traced has no device to name."""
+    return xp.triu(xp.tril(xp.ones_like(x))) != 0
+
+
+def no_diagonal(x: Any, xp: Any) -> Any:
+    """Return square matrices with zeros on the diagonal."""
+    return xp.where(on_diagonal(x, xp), xp.zeros_like(x), x)
+
+
+def diagonal_matrix(v: Any, xp: Any) -> Any:
+    """Return matrices with `v` on the diagonal, infinite or not, and zeros elsewhere."""
+    rows = xp.broadcast_to(v[..., None, :], (*v.shape, v.shape[-1]))
+    return xp.where(on_diagonal(rows, xp), rows, xp.zeros_like(rows))
+
+
+def lower_half(x: Any, xp: Any) -> Any:
+    """Return the lower triangles with half the diagonal: the inverse of L -> L + Lᴴ, for a real diagonal."""
+    return (xp.tril(x) + xp.tril(x, k=-1)) / 2
+
+
+def times_diagonal(x: Any, v: Any) -> Any:
+    """Return each matrix times the diagonal matrix of `v`."""
+    return x * v[..., None, :]
+
+
+def real_diagonal(x: Any, xp: Any) -> Any:
+    """Return the real part of the diagonals."""
+    diagonal = xp.linalg.diagonal(x)
+    return xp.real(diagonal) if is_complex(x, xp) else diagonal
+
+
+def product(xp: Any, *matrices: Any) -> Any:
+    """Multiply matrices from left to right."""
+    total = matrices[0]
+    for x in matrices[1:]:
+        total = xp.matmul(total, x)
+    return total
+
+
+def largest(x: Any, xp: Any) -> Any:
+    """Return the largest magnitude in each matrix, with its two axes kept; 0 for an empty matrix."""
+    if 0 in x.shape[-2:]:
+        return xp.sum(xp.abs(x), axis=(-2, -1), keepdims=True)
+    return xp.max(xp.abs(x), axis=(-2, -1), keepdims=True)
+
+
+def noise(x: Any, xp: Any) -> float:
+    """Return the relative error to expect of a decomposition of matrices with as many columns as `x`."""
+    return float(16 * max(x.shape[-1], 1) * xp.finfo(xp.abs(x).dtype).eps)
+
+
+def quotient(k: Any, d: Any, known: Any, nil: Any, xp: Any) -> Any:
+    """Return k / d; where `nil` says that d is zero, 0 if `known` says that this is right, and nan if not."""
+    ratio = k / xp.where(nil, xp.ones_like(d), d)
+    return xp.where(nil, xp.where(known, xp.zeros_like(ratio), math.nan), ratio)
+
+
+def invertible(x: Any, singular: Any, xp: Any) -> Any:
+    """Return matrices that can be inverted: the identity for those marked as singular, which some engines refuse."""
+    return xp.where(singular[..., None, None], xp.triu(xp.tril(xp.ones_like(x))), x)
+
+
+PHASE = (
+    "linalg.{}: the loss depends on the phase of the {}, which is arbitrary, so that its gradient is not defined; "
+    "use only what a phase does not change, such as abs(v) or v @ vᴴ"
+)
+
+
+def gaps(v: Any) -> Any:
+    """Return v[j] - v[i] as matrices."""
+    return v[..., None, :] - v[..., :, None]
+
+
+def pairs(v: Any) -> Any:
+    """Return v[j] + v[i] as matrices."""
+    return v[..., None, :] + v[..., :, None]
+
+
+def is_noise(x: Any, bound: Any, xp: Any) -> Any:
+    """Tell where x is no more than rounding; false for nan."""
+    return xp.abs(x) <= bound
+
+
+def without_phase(x: Any, bound: Any, name: str, what: str, xp: Any) -> Any:
+    """Return matrices with zeros on the diagonal, where phases act; that must be no more than rounding there."""
+    if not is_complex(x, xp):
+        return no_diagonal(x, xp)
+    turn = xp.where(on_diagonal(x, xp), x, xp.zeros_like(x))
+    ok = xp.abs(turn) <= bound
+    insist(ok, PHASE.format(name, what), xp)
+    return xp.where(ok, no_diagonal(x, xp), math.nan)
