@@ -53,10 +53,20 @@ class Export(Array):
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[Any, Any] | None = None,
+        dl_device: Any = None,
+        copy: Any = None,
+    ) -> Any:
         if self._node is not None and mode().recording:
             raise BufferError("Can't export Tensors that require gradient, use tensor.detach()")
-        return self._xp._lower.asarray(self._value).__dlpack__(**{k: v for k, v in kwargs.items() if v is not None})
+        if max_version is not None and max_version < (1, 0):
+            max_version = None  # by the protocol the same: the kind of capsule that has no version
+        wanted = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return self._xp._lower.asarray(self._value).__dlpack__(**{k: v for k, v in wanted.items() if v is not None})
 
     def __dlpack_device__(self) -> Any:
         return self._xp._lower.asarray(self._value).__dlpack_device__()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import ShapeError
+from .inspection import FloatLimits, Inspection, IntegerLimits, device_of, float_limits, integer_limits
 
 
 class Functions:
     """What every namespace has beside its ops, whatever its array type."""
 
     _lower: Any
+    _array_types: Any
     _backend: Any
     array_class: Any
 
@@ -20,6 +22,9 @@ class Functions:
         if device is not None:
             value = self._backend.place(value, device)
         return self.array_class._create(value, requires_grad)
+
+    def _device(self, device: Any) -> Any:
+        return None if device is None else device_of(self._lower, self._backend, device)
 
     def arange(
         self,
@@ -33,7 +38,8 @@ class Functions:
         requires_grad: bool = False,
     ) -> Any:
         """Return evenly spaced numbers from `start` (included) to `stop` (excluded)."""
-        return self._new(self._lower.arange(start, stop, step, dtype=dtype), device, requires_grad)
+        value = self._lower.arange(start, stop, step, dtype=dtype, device=self._device(device))
+        return self._new(value, requires_grad=requires_grad)
 
     def asarray(
         self,
@@ -54,7 +60,8 @@ class Functions:
 
     def empty(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """Return an array of `shape` whose values are arbitrary."""
-        return self._new(self._lower.empty(shape, dtype=dtype), device, requires_grad)
+        value = self._lower.empty(shape, dtype=dtype, device=self._device(device))
+        return self._new(value, requires_grad=requires_grad)
 
     def eye(
         self,
@@ -68,14 +75,23 @@ class Functions:
         requires_grad: bool = False,
     ) -> Any:
         """Return a matrix with ones on the k-th diagonal."""
-        return self._new(self._lower.eye(n_rows, n_cols, k=k, dtype=dtype), device, requires_grad)
+        value = self._lower.eye(n_rows, n_cols, k=k, dtype=dtype, device=self._device(device))
+        return self._new(value, requires_grad=requires_grad)
 
     def from_dlpack(self, x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-        """Return the array behind a DLPack producer, as a leaf; the memory is shared where `copy` allows."""
-        if isinstance(x, self.array_class):
-            return self.array_class._make(x.detach()._value)
-        value = self._lower.from_dlpack(x) if copy is None else self._lower.from_dlpack(x, copy=copy)
-        return self._new(value, device)
+        """Return the array behind a DLPack producer, as a leaf; the memory is shared where `copy` allows.
+
+        Raises BufferError for a tensor that requires grad, and where `copy=False` can't be kept.
+        """
+        if not isinstance(x, self.array_class):
+            wanted = {"device": self._device(device), "copy": copy}
+            return self._new(self._lower.from_dlpack(x, **{k: v for k, v in wanted.items() if v is not None}))
+        if x.requires_grad:
+            raise BufferError("from_dlpack: Can't export Tensors that require gradient, use tensor.detach()")
+        y = x.detach() if device is None else self.asarray(x.detach(), device=device)
+        if copy is False and y.device != x.device:
+            raise BufferError(f"from_dlpack: {x.device} to {y.device} takes a copy; leave copy=False out")
+        return y.clone() if copy else y
 
     def full(
         self,
@@ -90,7 +106,8 @@ class Functions:
         if isinstance(fill_value, self.array_class):
             x = self.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape))  # type: ignore[attr-defined]
             return x.clone() if dtype is None else self.astype(x, dtype)  # type: ignore[attr-defined]
-        return self._new(self._lower.full(shape, fill_value, dtype=dtype), device, requires_grad)
+        value = self._lower.full(shape, fill_value, dtype=dtype, device=self._device(device))
+        return self._new(value, requires_grad=requires_grad)
 
     def linspace(
         self,
@@ -105,20 +122,23 @@ class Functions:
         requires_grad: bool = False,
     ) -> Any:
         """Return `num` evenly spaced numbers over an interval."""
-        value = self._lower.linspace(start, stop, num, dtype=dtype, endpoint=endpoint)
-        return self._new(value, device, requires_grad)
+        where = self._device(device)
+        value = self._lower.linspace(start, stop, num, dtype=dtype, device=where, endpoint=endpoint)
+        return self._new(value, requires_grad=requires_grad)
 
     def ones(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """Return an array of ones."""
-        return self._new(self._lower.ones(shape, dtype=dtype), device, requires_grad)
+        value = self._lower.ones(shape, dtype=dtype, device=self._device(device))
+        return self._new(value, requires_grad=requires_grad)
 
     def zeros(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """Return an array of zeros."""
-        return self._new(self._lower.zeros(shape, dtype=dtype), device, requires_grad)
+        value = self._lower.zeros(shape, dtype=dtype, device=self._device(device))
+        return self._new(value, requires_grad=requires_grad)
 
     def _like(self, name: str, x: Any, dtype: Any, device: Any, requires_grad: bool, *fill: Any) -> Any:
-        value = getattr(self._lower, name)(self._value_of(x), *fill, dtype=dtype)
-        return self._new(value, device, requires_grad)
+        value = getattr(self._lower, name)(self._value_of(x), *fill, dtype=dtype, device=self._device(device))
+        return self._new(value, requires_grad=requires_grad)
 
     def empty_like(self, x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """Return an array of the shape, dtype and device of `x`, whose values are arbitrary."""
@@ -156,24 +176,38 @@ class Functions:
 
     # --- dtypes and inspection ---
 
+    def _dtype_of(self, x: Any) -> Any:
+        found: Any = x
+        return found.dtype if isinstance(x, (self.array_class, *self._array_types)) else x
+
     def _value_of(self, x: Any) -> Any:
         return x._value if isinstance(x, self.array_class) else x
 
     def __array_namespace_info__(self) -> Any:
-        """Return the backend's own inspection object: devices, dtypes, capabilities."""
-        return self._lower._namespace.__array_namespace_info__()
+        """Return the standard's inspection object: devices, dtypes, capabilities."""
+        return Inspection(self._lower, self._backend)
 
     def can_cast(self, from_: Any, to: Any, /) -> bool:
         """Tell whether the standard's promotion rules allow a cast."""
         return bool(self._lower.can_cast(self._value_of(from_), to))
 
-    def finfo(self, type: Any, /) -> Any:
-        """Return the limits of a floating-point dtype, or of an array's."""
-        return self._lower.finfo(type.dtype if isinstance(type, self.array_class) else type)
+    def finfo(self, type: Any, /) -> FloatLimits:
+        """Return the limits of a floating-point dtype, or of an array's.
 
-    def iinfo(self, type: Any, /) -> Any:
-        """Return the limits of an integer dtype, or of an array's."""
-        return self._lower.iinfo(type.dtype if isinstance(type, self.array_class) else type)
+        >>> import autodiff_api as ad
+        >>> ad.namespace("numpy").finfo(ad.float32).eps
+        1.1920928955078125e-07
+        """
+        return float_limits(self._lower, self._dtype_of(type))
+
+    def iinfo(self, type: Any, /) -> IntegerLimits:
+        """Return the limits of an integer dtype, or of an array's.
+
+        >>> import autodiff_api as ad
+        >>> ad.namespace("numpy").iinfo(ad.int8).max
+        127
+        """
+        return integer_limits(self._lower, self._dtype_of(type))
 
     def isdtype(self, dtype: Any, kind: Any) -> bool:
         """Tell whether a dtype is of a kind: "real floating", "complex floating", "integral" ..."""

@@ -88,7 +88,7 @@ SIGNATURES = {
     "broadcast_to": "x, /, shape",
     "clone": "x, /",
     "concat": "arrays, /, *, axis=0",
-    "expand_dims": "x, /, *, axis=0",
+    "expand_dims": "x, /, axis",
     "flip": "x, /, *, axis=None",
     "moveaxis": "x, source, destination, /",
     "permute_dims": "x, /, axes",

@@ -23,6 +23,19 @@ def place(x: Any, device: Any, *, stream: None = None) -> Any:
     return jax.device_put(x, _device(device) if isinstance(device, str) else device)
 
 
+def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    """Return running products, of small integers as the default integer of their kind; JAX keeps uint8.
+
+    >>> cumulative_prod(jnp.asarray([100, 100], dtype=jnp.uint8)).dtype
+    dtype('uint32')
+    """
+    if dtype is None and jnp.issubdtype(x.dtype, jnp.integer):
+        default = jnp.result_type(int)
+        unsigned = jnp.issubdtype(x.dtype, jnp.unsignedinteger)
+        dtype = jnp.promote_types(x.dtype, f"u{default}" if unsigned else default)
+    return jnp.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial)
+
+
 def getitem(x: Any, key: Any) -> Any:
     """Return ``x[key]``; raise IndexError where a Python integer is out of bounds.
 
@@ -76,9 +89,30 @@ def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
     return jnp.permute_dims(x, tuple(axis % x.ndim for axis in axes) if len(axes) == x.ndim else axes)
 
 
+def remainder(x1: Any, x2: Any, /) -> Any:
+    """Return the remainder, with the sign of `x2` also where it is a zero; JAX keeps the sign of `x1`.
+
+    >>> remainder(jnp.asarray([-0.0, 4.0]), jnp.asarray([2.0, -2.0]))
+    Array([ 0., -0.], dtype=float32)
+    """
+    out = jnp.remainder(x1, x2)
+    if not jnp.issubdtype(out.dtype, jnp.floating):
+        return out
+    return jnp.where(out == 0, jnp.copysign(out, x2), out)
+
+
 def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
     """Return where `x2` goes in `x1`, as the default integer; JAX gives int32, also where that is int64."""
     return jnp.searchsorted(x1, x2, side=side, sorter=sorter).astype(int)
+
+
+def sign(x: Any, /) -> Any:
+    """Return the sign of each element, +0 of a zero; JAX keeps -0.
+
+    >>> sign(jnp.asarray([-0.0, -3.0]))
+    Array([ 0., -1.], dtype=float32)
+    """
+    return jnp.where(x == 0, jnp.zeros((), dtype=x.dtype), jnp.sign(x))
 
 
 def _as_mask(x: Any, key: Any, value: Any) -> Any:
@@ -144,11 +178,14 @@ BACKEND = Backend(
     array_types=(jax.Array,),
     kernels={
         "complex": jax.lax.complex,
+        "cumulative_prod": cumulative_prod,
         "getitem": getitem,
         "permute_dims": permute_dims,
+        "remainder": remainder,
         "scatter_add": scatter_add,
         "searchsorted": searchsorted,
         "setitem": setitem,
+        "sign": sign,
         "to_device": place,
     },
     devices=jax.devices,

@@ -48,6 +48,46 @@ def setitem(x: Any, key: Any, value: Any) -> Any:
     return out
 
 
+# What follows mends special values, as the standard has them; what is not special stays NumPy's.
+
+
+def expm1(x: Any, /) -> Any:
+    """Subtract 1 from e to the x; of a complex infinity NumPy makes nan+nanj, and of -0+0j a -0.
+
+    >>> expm1(np.asarray(complex(np.inf, 0)))
+    array(inf+0.j)
+    """
+    if x.dtype.kind != "c":
+        return np.expm1(x)
+    with np.errstate(all="ignore"):
+        return np.where(np.isfinite(x) & (x != 0), np.expm1(x), np.exp(x) - 1)
+
+
+def floor_divide(x1: Any, x2: Any, /) -> Any:
+    """Round the quotient down; NumPy gives nan for inf // 2, and -1 for 1 // -inf, which is -0.
+
+    >>> floor_divide(np.asarray([np.inf, 1.0]), np.asarray([2.0, -np.inf]))
+    array([inf, -0.])
+    """
+    special = np.isinf(x1) | np.isinf(x2)
+    if not np.logical_or.reduce(special, axis=None):
+        return np.floor_divide(x1, x2)
+    with np.errstate(all="ignore"):
+        return np.where(special, np.divide(x1, x2), np.floor_divide(x1, x2))
+
+
+def tanh(x: Any, /) -> Any:
+    """Return the hyperbolic tangent; at inf+2j NumPy has 1-0j, the standard 1+0j.
+
+    >>> tanh(np.asarray(complex(np.inf, 2)))
+    array(1.+0.j)
+    """
+    if x.dtype.kind != "c":
+        return np.tanh(x)
+    limit = complex_(np.sign(x.real), np.copysign(0, x.imag))
+    return np.where(np.isinf(x.real), limit, np.tanh(x))
+
+
 # What follows does what NumPy's own functions of these names do, without their layers of Python. The
 # microseconds are those of an array of 8x8 float32, NumPy's and then ours.
 
@@ -93,6 +133,8 @@ def _is_integer_array(part: Any) -> bool:
 KERNELS: dict[str, Callable[..., Any]] = {
     "broadcast_to": broadcast_to,
     "complex": complex_,
+    "expm1": expm1,
+    "floor_divide": floor_divide,
     "getitem": operator.getitem,
     "matrix_transpose": operator.attrgetter("mT"),
     "max": max_,
@@ -102,4 +144,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "scatter_add": scatter_add,
     "setitem": setitem,
     "sum": sum_,
+    "tanh": tanh,
 }
