@@ -24,6 +24,8 @@ def setitem(x: Any, key: Any, value: Any, /, *, xp: Any) -> Any:
     """Return a copy of `x` in which `x[key] = value`; None in the key, which the standard forbids, is undone."""
     out = xp.asarray(x, copy=True)
     parts = _complete(key, x.ndim)
+    if any(_is_integer_array(part, xp) for part in parts):
+        return _set_each(x, key, value, xp)
     plain = tuple(part for part in parts if part is not None)
     if len(plain) < len(parts) and hasattr(value, "shape"):
         value = xp.reshape(xp.broadcast_to(value, x[parts].shape), x[plain].shape)
@@ -40,10 +42,36 @@ def scatter_add(x: Any, key: Any, values: Any, /, *, xp: Any) -> Any:
     if not any(_is_integer_array(part, xp) for part in _complete(key, x.ndim)):
         return setitem(x, key, getitem(x, key, xp=xp) + values, xp=xp)
     size = math.prod(x.shape)
-    numbers = getitem(xp.reshape(xp.arange(size, device=x.device), x.shape), key, xp=xp)
+    numbers = getitem(element_numbers(x, xp), key, xp=xp)
     values = xp.broadcast_to(xp.astype(values, x.dtype), numbers.shape)
     totals = _sum_by_number(xp.reshape(numbers, (-1,)), xp.reshape(values, (-1,)), size, xp)
     return x + xp.reshape(totals, x.shape)
+
+
+def _set_each(x: Any, key: Any, value: Any, xp: Any) -> Any:
+    """Assign to places that integer arrays name, for which the standard has reading only."""
+    numbers = getitem(element_numbers(x, xp), key, xp=xp)
+    if not math.prod(numbers.shape):
+        return xp.asarray(x, copy=True)
+    value = xp.asarray(value, dtype=x.dtype) if not hasattr(value, "shape") else xp.astype(value, x.dtype)
+    value = xp.reshape(xp.broadcast_to(value, numbers.shape), (-1,))
+    order = xp.argsort(xp.reshape(numbers, (-1,)))  # stable: of equal places the last one's value stands
+    found, place = _runs(xp.take(xp.reshape(numbers, (-1,)), order), math.prod(x.shape), xp)
+    new = xp.take(xp.take(value, order), place)
+    return xp.where(xp.reshape(found, x.shape), xp.reshape(new, x.shape), x)
+
+
+def element_numbers(x: Any, xp: Any) -> Any:
+    """Return an array of the shape of `x` that numbers its elements."""
+    return xp.reshape(xp.arange(math.prod(x.shape), device=x.device), x.shape)
+
+
+def _runs(numbers: Any, size: int, xp: Any) -> tuple[Any, Any]:
+    """Tell which of the numbers below `size` are among sorted `numbers`, and where the run of each ends."""
+    wanted = xp.arange(size, dtype=numbers.dtype, device=numbers.device)
+    last = xp.searchsorted(numbers, wanted, side="right") - 1
+    safe = xp.where(last < 0, xp.zeros_like(last), last)
+    return xp.take(numbers, safe) == wanted, safe
 
 
 def _complete(key: Any, ndim: int) -> tuple[Any, ...]:
@@ -69,11 +97,8 @@ def _sum_by_number(numbers: Any, values: Any, size: int, xp: Any) -> Any:
         late = sums[step:] + xp.where(same, sums[:-step], xp.zeros_like(sums[:-step]))
         sums = xp.concat([sums[:step], late])
         step *= 2
-    wanted = xp.arange(size, dtype=numbers.dtype, device=numbers.device)
-    last = xp.searchsorted(numbers, wanted, side="right") - 1  # where the run of each number ends
-    safe = xp.where(last < 0, xp.zeros_like(last), last)
-    found = xp.take(numbers, safe) == wanted
-    totals = xp.take(sums, safe)
+    found, place = _runs(numbers, size, xp)
+    totals = xp.take(sums, place)
     return xp.where(found, totals, xp.zeros_like(totals))
 
 

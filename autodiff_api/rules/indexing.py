@@ -22,6 +22,14 @@ def setitem_x(t: Any, key: Any, xp: Any) -> Any:
     return xp.setitem(t, key, 0)
 
 
+def setitem_value(t: Any, key: Any, value_shape: Shape, xp: Any) -> Any:
+    mask = "bool" in str(getattr(key, "dtype", ""))
+    if value_shape == () and mask:  # summed in place: how many places a mask selects is unknown to a compiler
+        chosen = xp.setitem(xp.zeros_like(t), key, 1)
+        return xp.sum(xp.where(chosen != 0, t, xp.zeros_like(t)))
+    return xp.getitem(t, key)
+
+
 def take_x(t: Any, x_shape: Shape, indices: Any, axis: int | None, xp: Any) -> Any:
     if axis is None:  # the array was flattened first
         return xp.reshape(getitem_x(t, (math.prod(x_shape),), (indices,), xp), x_shape)
@@ -53,8 +61,8 @@ def sort_jvp(t: Any, x: Any, axis: int, descending: bool, xp: Any) -> Any:
 
 RULES: dict[str, Rule] = {
     "getitem": Linear(x=getitem_x),
-    "scatter_add": Linear(x=lambda t: t, values=lambda t, key: t[key]),
-    "setitem": Linear(x=setitem_x, value=lambda t, key: t[key]),
+    "scatter_add": Linear(x=lambda t: t, values=lambda t, key, xp: xp.getitem(t, key)),
+    "setitem": Linear(x=setitem_x, value=setitem_value),
     "sort": General(vjp=sort_vjp, jvp=sort_jvp),
     "take": Linear(x=take_x),
     "take_along_axis": Linear(x=take_along_axis_x),

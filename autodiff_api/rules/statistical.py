@@ -134,6 +134,8 @@ def affine_scan(a: Any, b: Any, axis: int, xp: Any) -> Any:
 def cumulative_prod_vjp(t: Any, x: Any, axis: int | None, include_initial: bool, xp: Any) -> Any:
     """Return E * R: E the product before each element, R[i] = t[i] + x[i+1] * R[i+1] what it multiplies."""
     axis = 0 if axis is None else axis
+    if x.shape[axis] == 0:
+        return xp.zeros_like(x)
     if include_initial:
         t = t[along(axis, t.ndim, slice(1, None))]
     x = xp.conj(x)
@@ -153,8 +155,8 @@ def cumulative_prod_jvp(t: Any, x: Any, axis: int | None, include_initial: bool,
     tangent = affine_scan(x, t * products_before(x, axis, xp), axis, xp)
     if not include_initial:
         return tangent
-    first = along(axis, x.ndim, slice(None, 1))
-    return xp.concat([xp.zeros_like(tangent[first]), tangent], axis=axis)
+    initial = xp.zeros_like(xp.sum(tangent, axis=axis, keepdims=True))  # a slice of no elements would have none
+    return xp.concat([initial, tangent], axis=axis)
 
 
 RULES: dict[str, Rule] = {

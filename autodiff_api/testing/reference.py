@@ -1,0 +1,83 @@
+"""What must come out: computed by NumPy in double precision, from the very numbers that the backend is given."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..binding import namespace
+from .samples import Array
+from .setting import DOUBLE, Call, Setting
+
+
+def _scatter_add(x: Any, key: Any, values: Any) -> Any:
+    out = np.array(x)
+    np.add.at(out, key, values)
+    return out
+
+
+def _setitem(x: Any, key: Any, value: Any) -> Any:
+    out = np.array(x)
+    out[key] = value
+    return out
+
+
+PLAIN: dict[str, Callable[..., Any]] = {  # what the standard lacks, in NumPy
+    "clone": np.array,
+    "complex": lambda re, im: re + 1j * im,
+    "getitem": lambda x, key: x[key],
+    "scatter_add": _scatter_add,
+    "setitem": _setitem,
+    "to_device": lambda x, device, *, stream=None: x,
+}
+
+
+@cache
+def function(name: str) -> Callable[..., Any]:
+    """Return NumPy's function of this name, SciPy's for a special one, else our own on NumPy."""
+    if name in PLAIN:
+        return PLAIN[name]
+    if name.startswith("special."):
+        try:
+            import scipy.special
+
+            return operator.attrgetter(name.removeprefix("special."))(scipy.special)  # type: ignore[no-any-return]
+        except (ImportError, AttributeError):
+            pass
+    import array_api_compat.numpy as xp
+
+    try:
+        return operator.attrgetter(name)(xp)  # type: ignore[no-any-return]
+    except AttributeError:
+        return operator.attrgetter(name)(namespace("numpy")._lower)  # type: ignore[no-any-return]
+
+
+def on_numpy(call: Call) -> Call:
+    """Return the same call on NumPy in double precision, of the same numbers."""
+    setting = call.setting
+    double = DOUBLE.get(setting.dtype, setting.dtype)
+    return Call(Setting(namespace("numpy"), double, rounded=setting.single), call.name, call.sample)
+
+
+def values(call: Call, through: bool = False) -> tuple[Array, ...]:
+    """Return what must come out, in double precision; with `through`, after the sample's function of that name."""
+    return _run(on_numpy(call), through)
+
+
+def dtypes(call: Call) -> tuple[str, ...]:
+    """Return the names of the dtypes that must come out."""
+    there = Setting(namespace("numpy"), call.setting.dtype)
+    return tuple(y.dtype.name for y in _run(Call(there, call.name, call.sample), through=False))
+
+
+def _run(call: Call, through: bool) -> tuple[Array, ...]:
+    lower = call.setting.lower
+    args, kwargs = call.arguments(lower, call.raws())
+    out: Any = function(call.name)(*args, **kwargs)
+    if through and call.sample.through is not None:
+        out = call.sample.through(lower, out)
+    return tuple(map(np.asarray, out)) if isinstance(out, tuple | list) else (np.asarray(out),)
