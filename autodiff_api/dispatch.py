@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -59,7 +60,10 @@ def creator(name: str) -> Callable[..., Any]:
             args = (sizes(args),)
         return getattr(namespace(), name)(*args, **kwargs)
 
-    return _named(create, name, getattr(Namespace, name))
+    like = getattr(Namespace, name)
+    signature = inspect.signature(like)
+    create.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    return _named(create, name, like)
 
 
 def dispatcher(name: str, like: Callable[..., Any]) -> Callable[..., Any]:
