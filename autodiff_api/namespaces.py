@@ -30,7 +30,7 @@ DTYPES = (
 )  # fmt: skip
 EXTENSIONS = ("linalg", "fft", "special")
 SCALARS = (bool, int, float, complex)
-OPTIONAL = ("clip", "searchsorted")  # ops with an array argument that may be None
+OPTIONAL = ("clip", "linalg.matrix_rank", "linalg.pinv", "searchsorted")  # ops with an array argument that may be None
 
 
 class Lower:

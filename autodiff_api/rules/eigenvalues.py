@@ -59,9 +59,7 @@ def eigh_vjp(t: Any, out: Any, xp: Any) -> Any:
     amount = largest(inner, xp) + largest(tw[..., None], xp) * scale
     turn = without_phase(skew(inner, xp), math.sqrt(eps) * amount, "eigh", "eigenvectors", xp)
     stretch = no_diagonal(hermitian(inner, xp), xp)
-    known = is_noise(turn, eps * amount, xp) & (
-        is_noise(stretch, eps * amount, xp) | is_noise(pairs(xp.abs(tw)) * scale, eps * amount, xp)
-    )
+    known = is_noise(turn, eps * amount, xp) & is_noise(stretch, eps * amount, xp)
     gap = gaps(w)
     core = quotient(turn, gap, known, is_noise(gap, eps * scale, xp), xp) + diagonal_matrix(tw, xp)
     return product(xp, v, core, adjoint(v, xp))

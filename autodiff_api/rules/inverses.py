@@ -13,11 +13,14 @@ from .kinds import General, Rule
 from .matrices import (
     adjoint,
     diagonal_matrix,
+    hermitian,
     invertible,
     is_complex,
+    largest,
     no_diagonal,
     on_diagonal,
     product,
+    skew,
 )
 from .statistical import Shape, product_of_others
 
@@ -107,16 +110,36 @@ def inv_jvp(t: Any, out: Any, xp: Any) -> Any:
     return -product(xp, out, t, out)
 
 
-def pinv_vjp(t: Any, x: Any, out: Any, xp: Any) -> Any:
+def pinv_vjp(t: Any, x: Any, rtol: Any, out: Any, xp: Any) -> Any:
     back, across = adjoint(out, xp), adjoint(t, xp)
     left, right = product(xp, across, out, back), product(xp, back, out, across)
-    return left - product(xp, x, out, left) + right - product(xp, right, out, x) - product(xp, back, t, back)
+    g = left - product(xp, x, out, left) + right - product(xp, right, out, x) - product(xp, back, t, back)
+    return g if rtol is None else g + left_out(across, x, rtol, xp)
 
 
-def pinv_jvp(t: Any, x: Any, out: Any, xp: Any) -> Any:
+def pinv_jvp(t: Any, x: Any, rtol: Any, out: Any, xp: Any) -> Any:
     back, across = adjoint(out, xp), adjoint(t, xp)
     left, right = product(xp, out, back, across), product(xp, across, back, out)
-    return left - product(xp, left, x, out) + right - product(xp, out, x, right) - product(xp, out, t, out)
+    moved = left - product(xp, left, x, out) + right - product(xp, out, x, right) - product(xp, out, t, out)
+    return moved if rtol is None else moved + adjoint(left_out(t, x, rtol, xp), xp)
+
+
+def left_out(t: Any, x: Any, rtol: Any, xp: Any) -> Any:
+    """Return what Golub and Pereyra's formula lacks where `rtol` left out singular values that are not zero.
+
+    Between a singular value h that is kept and one l that is not, it has the limit 1 / h² of 1 / h / (h - l) for
+    symmetric and of 1 / h / (h + l) for skew parts. The difference is its own adjoint.
+    """
+    u, s, vh = xp.linalg.svd(x, full_matrices=False)
+    cut = (rtol[..., None] if hasattr(rtol, "ndim") else rtol) * largest(s[..., None], xp)[..., 0]
+    kept = s > cut
+    mixed = kept[..., None, :] != kept[..., :, None]
+    rows, columns = s[..., None, :] + xp.zeros_like(s)[..., :, None], s[..., :, None] + xp.zeros_like(s)[..., None, :]
+    high = xp.where(mixed, xp.maximum(rows, columns), xp.ones_like(rows))
+    low = xp.where(mixed, xp.minimum(rows, columns), xp.zeros_like(rows))
+    ratio, inner = low / high**2, product(xp, adjoint(u, xp), t, adjoint(vh, xp))
+    core = ratio / (high - low) * hermitian(inner, xp) - ratio / (high + low) * skew(inner, xp)
+    return product(xp, u, core, vh)
 
 
 def power_derivative(x: Any, t: Any, n: int, xp: Any) -> Any:
@@ -202,4 +225,5 @@ SIGNATURES = {
     "linalg.solve": "x1, x2, /",
     "linalg.solve_triangular": "x1, x2, /, *, upper=False",
 }
+INPUTS = {"linalg.matrix_rank": ("x", "rtol"), "linalg.pinv": ("x", "rtol")}
 RESULTS = {"linalg.slogdet": SlogdetResult}

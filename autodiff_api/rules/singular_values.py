@@ -92,9 +92,11 @@ def svd_core(left: Any, right: Any, s: Any, idle: Any, bound: Any, nil: Any, xp:
     two singular values are equal.
     """
     together, apart = skew(left + right, xp), skew(left - right, xp)
-    stretch, both_idle = no_diagonal(hermitian(left + right, xp), xp), idle[..., None, :] & idle[..., :, None]
+    stretch, strain = (no_diagonal(hermitian(x, xp), xp) for x in (left + right, left - right))
+    both_idle = idle[..., None, :] & idle[..., :, None]
     together = without_phase(together, bound / math.sqrt(noise(s, xp)), "svd", "singular vectors", xp)
-    known = is_noise(together, bound, xp) & (is_noise(stretch, bound, xp) | both_idle)
+    known = is_noise(together, bound, xp) & is_noise(strain, bound, xp)
+    known = known & (is_noise(stretch, bound, xp) | both_idle)
     gap, total = gaps(s), pairs(s)
     core = quotient(together, gap, known, is_noise(gap, nil, xp), xp)
     known = both_idle if is_complex(apart, xp) else both_idle | on_diagonal(apart, xp)

@@ -99,6 +99,8 @@ CASES = {
     "matrix_transpose": (lambda xp, x: xp.linalg.matrix_transpose(x), [[s] for s in ANY]),
     "outer": (lambda xp, x, y: xp.linalg.outer(x, y), [[(3,), (4,)]]),
     "pinv": (lambda xp, x: xp.linalg.pinv(x), [[s] for s in ANY]),
+    "pinv, rtol": (lambda xp, x: xp.linalg.pinv(x, rtol=0.5), [[s] for s in ANY]),
+    "pinv, rtols": (lambda xp, x: xp.linalg.pinv(x, rtol=xp.asarray([0.1, 0.7])), [[(2, 4, 2)], [(2, 3, 3)]]),
     "qr": (lambda xp, x: xp.linalg.qr(x), [[s] for s in ANY]),
     "qr, complete": (
         lambda xp, x: (lambda q, r: (q[..., : x.shape[-1]], r))(*xp.linalg.qr(x, mode="complete")),
@@ -124,7 +126,9 @@ CASES = {
         [[(2, 3, 4), (2, 5, 4)]],
     ),
     "tensordot, lists": (lambda xp, x, y: xp.linalg.tensordot(x, y, axes=([-1, 1], [0, 2])), [[(2, 3, 4), (4, 2, 3)]]),
-    **{f"trace, {k}": (lambda xp, x, k=k: xp.linalg.trace(x, offset=k), [[(3, 4)], [(2, 4, 3)]]) for k in (0, 1, -2, 7)},
+    **{
+        f"trace, {k}": (lambda xp, x, k=k: xp.linalg.trace(x, offset=k), [[(3, 4)], [(2, 4, 3)]]) for k in (0, 1, -2, 7)
+    },
     "vecdot": (lambda xp, x, y: xp.linalg.vecdot(x, y), [[(3,), (3,)], [(2, 3), (4, 1, 3)], [(3,), (2, 3)]]),
     "vecdot, axis": (lambda xp, x, y: xp.linalg.vecdot(x, y, axis=-2), [[(3, 2), (4, 3, 1)]]),
     **{
