@@ -30,7 +30,8 @@ DTYPES = (
 )  # fmt: skip
 EXTENSIONS = ("linalg", "fft", "special")
 SCALARS = (bool, int, float, complex)
-OPTIONAL = ("clip", "linalg.matrix_rank", "linalg.pinv", "searchsorted")  # ops with an array argument that may be None
+# Ops with an array argument that may be None.
+OPTIONAL = ("clip", "linalg.matrix_rank", "linalg.pinv", "searchsorted", "special.logsumexp", "special.zeta")
 
 
 class Lower:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import arrays, fft, indexing, linalg, mends
+from . import arrays, fft, indexing, linalg, mends, special
 
 GENERIC: dict[str, Callable[..., Any]] = {
     **arrays.GENERIC,
@@ -20,5 +20,6 @@ GENERIC: dict[str, Callable[..., Any]] = {
     **indexing.GENERIC,
     **linalg.GENERIC,
     **mends.GENERIC,
+    **special.GENERIC,
 }
 FALLBACK: dict[str, Callable[..., Any]] = {}
