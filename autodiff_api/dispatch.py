@@ -14,7 +14,7 @@ from .arrays import sizes
 from .binding import namespace
 from .namespaces import EXTENSIONS, Namespace
 
-CREATION = {"arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "tensor", "zeros"}
+CREATION = {"arange", "array", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "tensor", "zeros"}
 SHAPED = {"empty", "ones", "zeros"}  # PyTorch's tutorials write ones(2, 2)
 
 
@@ -101,7 +101,7 @@ def namespace_of(args: Any) -> Namespace:
             xp = getattr(type(y), "_xp", None)
             if isinstance(xp, Namespace):
                 return xp
-            if raw is None and hasattr(y, "__array_namespace__"):
+            if raw is None and hasattr(y, "__array_namespace__") and not isinstance(y, type):  # a dtype has one too
                 raw = y
     return namespace(raw)
 

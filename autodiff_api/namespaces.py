@@ -18,6 +18,7 @@ from typing import Any
 
 from .backends import Backend, backend_of
 from .errors import AxisError, BackendMismatchError, OperandError, ShapeError
+from .extras import ALIASES, Extras
 from .frequencies import Frequencies
 from .functions import Functions
 from .rules import Op
@@ -108,7 +109,7 @@ class _Extension:
         raise AttributeError(f"{self._owner!r} has no function {self._name}.{name}")
 
 
-class Namespace(Frequencies, Functions, ModuleType):
+class Namespace(Extras, Frequencies, Functions, ModuleType):
     """A namespace of the Array API standard for one array type over one lower namespace.
 
     Hashable, the same object every time, and named `autodiff_api.<backend>`, as array-API libraries expect.
@@ -129,6 +130,8 @@ class Namespace(Frequencies, Functions, ModuleType):
             found = getattr(self._lower._namespace, name)
         elif name in EXTENSIONS:
             found = _Extension(self, name)
+        elif name in ALIASES:
+            found = getattr(self, ALIASES[name])
         else:
             found = self.kernel(name)
         setattr(self, name, found)
