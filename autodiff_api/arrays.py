@@ -21,6 +21,7 @@ COMPARE = {
     "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
 }  # fmt: skip
 UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
+VERSIONS = (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12")  # of the standard
 MISSING: Any = object()
 
 
@@ -114,7 +115,10 @@ class Array:
         return self._xp.imag(self)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """Return the namespace of this array's functions."""
+        """Return the namespace of this array's functions; ValueError for a version it does not know."""
+        if api_version not in VERSIONS:
+            known = ", ".join(v for v in VERSIONS if v)
+            raise ValueError(f"version {api_version!r} of the standard is not known here; ask for one of {known}")
         return self._xp
 
     def _is_complex(self) -> bool:

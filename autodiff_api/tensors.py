@@ -266,6 +266,8 @@ class Tensor(InPlace, Export):
 
 def _numbers(obj: Any, xp: Any, dtype: Any, copy: bool | None) -> Any:
     """Return data as a raw array of numbers; anything else is an error that says so."""
+    if copy is False and isinstance(obj, bool | int | float | complex | list | tuple):
+        raise ValueError(f"asarray: a {type(obj).__name__} has no memory to share; leave copy=False out")
     if isinstance(obj, str | bytes):
         raise DataError(f"a tensor holds numbers, not {type(obj).__name__}; convert the text first")
     try:

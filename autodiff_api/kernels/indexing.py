@@ -23,6 +23,8 @@ def getitem(x: Any, key: Any, /, *, xp: Any) -> Any:
 def setitem(x: Any, key: Any, value: Any, /, *, xp: Any) -> Any:
     """Return a copy of `x` in which `x[key] = value`; None in the key, which the standard forbids, is undone."""
     out = xp.asarray(x, copy=True)
+    if hasattr(value, "dtype"):
+        value = xp.astype(value, x.dtype, copy=False)
     parts = _complete(key, x.ndim)
     if any(_is_integer_array(part, xp) for part in parts):
         return _set_each(x, key, value, xp)

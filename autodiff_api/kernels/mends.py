@@ -30,6 +30,17 @@ def floor_divide(x1: Any, x2: Any, /, *, xp: Any) -> Any:
     return xp.where(xp.isinf(x1) | xp.isinf(x2) | (x1 == 0), xp.divide(x1, x2), own)
 
 
+def isin(x1: Any, x2: Any, /, *, invert: bool = False, xp: Any) -> Any:
+    """Tell which elements of `x1` are in `x2`, or aren't; array-api-strict forgets to invert."""
+    found = xp._namespace.isin(x1, x2)
+    return xp.logical_not(found) if invert else found
+
+
+def sign(x: Any, /, *, xp: Any) -> Any:
+    """Return the sign of each element; of a zero +0, where JAX and array-api-strict (complex) keep -0."""
+    return xp.where(x == 0, xp.zeros_like(x), xp._namespace.sign(x))
+
+
 def tanh(x: Any, /, *, xp: Any) -> Any:
     """Return the hyperbolic tangent; at an infinite real part +-1, and a zero with the sign of the imaginary part."""
     own = xp._namespace.tanh(x)
@@ -40,4 +51,10 @@ def tanh(x: Any, /, *, xp: Any) -> Any:
     return xp.where(xp.isinf(re), limit, own)
 
 
-GENERIC: dict[str, Callable[..., Any]] = {"expm1": expm1, "floor_divide": floor_divide, "tanh": tanh}
+GENERIC: dict[str, Callable[..., Any]] = {
+    "expm1": expm1,
+    "floor_divide": floor_divide,
+    "isin": isin,
+    "sign": sign,
+    "tanh": tanh,
+}

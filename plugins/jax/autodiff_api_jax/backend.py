@@ -106,15 +106,6 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     return jnp.searchsorted(x1, x2, side=side, sorter=sorter).astype(int)
 
 
-def sign(x: Any, /) -> Any:
-    """Return the sign of each element, +0 of a zero; JAX keeps -0.
-
-    >>> sign(jnp.asarray([-0.0, -3.0]))
-    Array([ 0., -1.], dtype=float32)
-    """
-    return jnp.where(x == 0, jnp.zeros((), dtype=x.dtype), jnp.sign(x))
-
-
 def _as_mask(x: Any, key: Any, value: Any) -> Any:
     """Return a mask that broadcasts against `x`, if `key` is one and `value` is the same wherever it holds.
 
@@ -185,7 +176,6 @@ BACKEND = Backend(
         "scatter_add": scatter_add,
         "searchsorted": searchsorted,
         "setitem": setitem,
-        "sign": sign,
         "to_device": place,
     },
     devices=jax.devices,

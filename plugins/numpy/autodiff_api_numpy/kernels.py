@@ -143,6 +143,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "reshape": reshape,
     "scatter_add": scatter_add,
     "setitem": setitem,
+    "sign": np.sign,
     "sum": sum_,
     "tanh": tanh,
 }
