@@ -25,6 +25,7 @@ from .matrices import (
     product,
     quotient,
     real_diagonal,
+    scale_of,
     skew,
     times_diagonal,
     without_phase,
@@ -55,7 +56,7 @@ def eigh_vjp(t: Any, out: Any, xp: Any) -> Any:
         return product(xp, times_diagonal(v, tw), adjoint(v, xp))
     tw = xp.zeros_like(w) if tw is None else tw
     inner = xp.matmul(adjoint(v, xp), tv)
-    eps, scale = noise(w, xp), largest(w[..., None], xp)
+    eps, scale = noise(w, xp), scale_of(w, xp)
     amount = largest(inner, xp) + largest(tw[..., None], xp) * scale
     turn = without_phase(skew(inner, xp), math.sqrt(eps) * amount, "eigh", "eigenvectors", xp)
     stretch = no_diagonal(hermitian(inner, xp), xp)
@@ -70,7 +71,7 @@ def eigh_jvp(t: Any, out: Any, xp: Any) -> Any:
     inner = product(xp, adjoint(v, xp), hermitian(t, xp), v)
     eps, off, gap = noise(w, xp), no_diagonal(inner, xp), gaps(w)
     known = is_noise(off, eps * largest(inner, xp), xp)
-    turn = quotient(off, gap, known, is_noise(gap, eps * largest(w[..., None], xp), xp), xp)
+    turn = quotient(off, gap, known, is_noise(gap, eps * scale_of(w, xp), xp), xp)
     return real_diagonal(inner, xp), xp.matmul(v, turn)
 
 
@@ -102,7 +103,7 @@ def eig_vjp(t: Any, out: Any, xp: Any) -> Any:
         return xp.matmul(times_diagonal(forth, tw), back)
     tw = xp.zeros_like(w) if tw is None else tw
     inner = xp.matmul(back, tv)
-    eps, scale = noise(w, xp), largest(w[..., None], xp)
+    eps, scale = noise(w, xp), scale_of(w, xp)
     amount = largest(inner, xp) + largest(tw[..., None], xp) * scale
     turn = inner - times_diagonal(xp.matmul(back, v), real_diagonal(inner, xp))
     turn = without_phase(turn, math.sqrt(eps) * amount, "eig", "eigenvectors", xp)
@@ -117,7 +118,7 @@ def eig_jvp(t: Any, out: Any, xp: Any) -> Any:
     inner = product(xp, inverse_vectors(v, xp), xp.astype(t, v.dtype, copy=False), v)
     eps, off, gap = noise(w, xp), no_diagonal(inner, xp), gaps(w)
     known = is_noise(off, eps * largest(inner, xp), xp)
-    turn = quotient(off, gap, known, is_noise(gap, eps * largest(w[..., None], xp), xp), xp)
+    turn = quotient(off, gap, known, is_noise(gap, eps * scale_of(w, xp), xp), xp)
     moved = xp.matmul(v, turn)
     length = xp.sum(xp.real(xp.conj(v) * moved), axis=-2)
     return xp.linalg.diagonal(inner), moved - times_diagonal(v, length)
@@ -138,7 +139,7 @@ def order_of(values: Any, w: Any, xp: Any) -> Any:
     near = xp.min(distance, axis=-1, keepdims=True) if w.shape[-1] else distance
     tied = distance == near
     first = tied & (xp.cumulative_sum(xp.astype(tied, w.dtype), axis=-1) == 1)
-    stays = xp.linalg.diagonal(distance)[..., None] <= near + noise(w, xp) * largest(w[..., None], xp)
+    stays = xp.linalg.diagonal(distance)[..., None] <= near + noise(w, xp) * scale_of(w, xp)
     order = xp.astype(xp.where(stays, on_diagonal(distance, xp), first), w.dtype)
     ok = (xp.sum(order, axis=-2, keepdims=True) == 1) | xp.isnan(near)
     return insisted(ok, order, UNMATCHED, xp)

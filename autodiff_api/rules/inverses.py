@@ -43,35 +43,51 @@ def det_jvp(t: Any, x: Any, xp: Any) -> Any:
     return xp.sum(xp.matrix_transpose(xp.linalg.adjugate(x)) * t, axis=(-2, -1))
 
 
-def adjugate_factors(x: Any, xp: Any) -> tuple[Any, ...]:
-    """Return U, Vᴴ and det(U Vᴴ) of x = U S Vᴴ, and the products of all singular values but two."""
-    u, s, vh = xp.linalg.svd(x, full_matrices=False)
-    rows = xp.broadcast_to(s[..., None, :], x.shape)
-    without_one = xp.where(on_diagonal(rows, xp), xp.ones_like(rows), rows)
-    without_two = no_diagonal(product_of_others(without_one, -1, xp), xp)
-    return u, vh, xp.linalg.det(xp.matmul(u, vh))[..., None, None], without_two
-
-
-def adjugate_core(e: Any, pairs: Any, xp: Any) -> Any:
-    """Return the derivative of a diagonal matrix's adjugate in the direction e.
-
-    An element off the diagonal takes two rows out of the product of the others, one on it raises all but its own.
-    """
-    diagonal = xp.linalg.diagonal(e)[..., None]
-    raised = xp.matmul(xp.astype(pairs, e.dtype, copy=False), diagonal)[..., 0]
-    return diagonal_matrix(raised, xp) - pairs * e
+# The adjugate is a polynomial too. Its derivative is said twice: by the inverse where there is a good one, which can be
+# differentiated again whatever the singular values are, and by singular vectors elsewhere, which need no inverse.
 
 
 def adjugate_vjp(t: Any, x: Any, xp: Any) -> Any:
-    u, vh, unit, pairs = adjugate_factors(x, xp)
-    unit = xp.conj(unit) if is_complex(unit, xp) else unit
-    return product(xp, u, adjugate_core(unit * product(xp, vh, t, u), pairs, xp), vh)
+    (u, s, vh), good, inverse, det = adjugate_parts(x, xp)
+    back, unit = adjoint(inverse, xp), xp.linalg.det(xp.matmul(u, vh))[..., None, None]
+    if is_complex(x, xp):
+        unit, det = xp.conj(unit), xp.conj(det)
+    smooth = det * (overlap(inverse, t, xp) * back - product(xp, back, t, back))
+    exact = product(xp, u, adjugate_core(unit * product(xp, vh, t, u), s, xp), vh)
+    return xp.where(good, smooth, exact)
 
 
 def adjugate_jvp(t: Any, x: Any, xp: Any) -> Any:
-    u, vh, unit, pairs = adjugate_factors(x, xp)
-    back, forth = adjoint(vh, xp), adjoint(u, xp)
-    return product(xp, back, unit * adjugate_core(product(xp, forth, t, back), pairs, xp), forth)
+    (u, s, vh), good, inverse, det = adjugate_parts(x, xp)
+    back, forth, unit = adjoint(vh, xp), adjoint(u, xp), xp.linalg.det(xp.matmul(u, vh))[..., None, None]
+    smooth = det * (overlap(adjoint(inverse, xp), t, xp) * inverse - product(xp, inverse, t, inverse))
+    exact = product(xp, back, unit * adjugate_core(product(xp, forth, t, back), s, xp), forth)
+    return xp.where(good, smooth, exact)
+
+
+def adjugate_parts(x: Any, xp: Any) -> tuple[Any, ...]:
+    """Return x = U S Vᴴ, whether x has a good inverse, and the inverse and determinant of x, or of 1 if not."""
+    factors = xp.linalg.svd(x, full_matrices=False)
+    good = (factors[1][..., -1:] > 1e-4 * factors[1][..., :1])[..., None]
+    safe = xp.where(good, x, xp.triu(xp.tril(xp.ones_like(x))))
+    return factors, good, xp.linalg.inv(safe), xp.linalg.det(safe)[..., None, None]
+
+
+def overlap(a: Any, b: Any, xp: Any) -> Any:
+    """Return tr(aᴴ b) as a matrix of one element."""
+    return xp.sum((xp.conj(a) if is_complex(a, xp) else a) * b, axis=(-2, -1), keepdims=True)
+
+
+def adjugate_core(e: Any, s: Any, xp: Any) -> Any:
+    """Return the derivative of the adjugate of diag(s) in the direction e.
+
+    An element off the diagonal takes two rows out of the product of the others, one on it raises all but its own.
+    """
+    rows = xp.broadcast_to(s[..., None, :], (*s.shape, s.shape[-1]))
+    without_one = xp.where(on_diagonal(rows, xp), xp.ones_like(rows), rows)
+    without_two = no_diagonal(product_of_others(without_one, -1, xp), xp)
+    raised = xp.matmul(xp.astype(without_two, e.dtype, copy=False), xp.linalg.diagonal(e)[..., None])[..., 0]
+    return diagonal_matrix(raised, xp) - without_two * e
 
 
 def inverse_at(x: Any, out: Any, xp: Any) -> Any:

@@ -96,7 +96,7 @@ def norm_slope(x: Any, axis: Any, ord: Any, xp: Any) -> Any:
         unit = x / scale
         norm = xp.sqrt(xp.sum(xp.abs(unit) ** 2, axis=axis, keepdims=True))
         return unit / xp.where(nothing, xp.ones_like(norm), norm)
-    zero = size == 0
+    zero = (size == 0) & (nothing if ord > 1 else True)  # the second derivative at 0 is infinite for 1 < p < 2
     unit = xp.where(zero, xp.ones_like(size), size / scale)
     powers = xp.where(zero, xp.full_like(size, 0.0 if ord > 0 else math.inf), unit**ord)
     norm = xp.sum(powers, axis=axis, keepdims=True) ** (1 / ord)

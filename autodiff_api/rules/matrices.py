@@ -85,6 +85,12 @@ def largest(x: Any, xp: Any) -> Any:
     return xp.max(xp.abs(x), axis=(-2, -1), keepdims=True)
 
 
+def scale_of(v: Any, xp: Any) -> Any:
+    """Return the largest magnitude of values, as the size of a matrix; 1 where all are zero."""
+    scale = largest(v[..., None], xp)
+    return xp.where(scale == 0, xp.ones_like(scale), scale)
+
+
 def noise(x: Any, xp: Any) -> float:
     """Return the relative error to expect of a decomposition of matrices with as many columns as `x`."""
     return float(16 * max(x.shape[-1], 1) * xp.finfo(xp.abs(x).dtype).eps)

@@ -26,6 +26,7 @@ from .matrices import (
     product,
     quotient,
     real_diagonal,
+    scale_of,
     skew,
     times_diagonal,
     without_phase,
@@ -69,7 +70,7 @@ def reduced_svd_vjp(t: Any, out: Any, xp: Any) -> Any:
     tu, tvh = xp.zeros_like(u) if tu is None else tu, xp.zeros_like(vh) if tvh is None else tvh
     ts = xp.zeros_like(s) if ts is None else ts
     left, right = xp.matmul(adjoint(u, xp), tu), xp.matmul(vh, adjoint(tvh, xp))
-    scale, eps = largest(s[..., None], xp), noise(s, xp)
+    scale, eps = scale_of(s, xp), noise(s, xp)
     bound = eps * (largest(left, xp) + largest(right, xp) + largest(ts[..., None], xp) * scale)
     idle, nil = xp.abs(ts) * scale[..., 0] <= bound[..., 0], s <= eps * scale[..., 0]
     core = svd_core(left, right, s, idle, bound, eps * scale, xp) + diagonal_matrix(ts, xp)
@@ -117,7 +118,7 @@ def reduced_svd_jvp(t: Any, out: Any, xp: Any) -> Any:
     u, s, vh = out
     forth, back = xp.matmul(adjoint(u, xp), t), xp.matmul(t, adjoint(vh, xp))
     inner = xp.matmul(forth, adjoint(vh, xp))
-    nil, bound = noise(s, xp) * largest(s[..., None], xp), noise(s, xp) * largest(t, xp)
+    nil, bound = noise(s, xp) * scale_of(s, xp), noise(s, xp) * largest(t, xp)
 
     def over(x: Any, d: Any) -> Any:
         return quotient(x, d, is_noise(x, bound, xp), is_noise(d, nil, xp), xp)
@@ -135,7 +136,7 @@ def reduced_svd_jvp(t: Any, out: Any, xp: Any) -> Any:
 def reduced_svd(x: Any, xp: Any) -> tuple[Any, Any, Any]:
     """Return U, which singular values are not zero, and Vh."""
     u, s, vh = xp.linalg.svd(x, full_matrices=False)
-    return u, s > noise(s, xp) * largest(s[..., None], xp)[..., 0], vh
+    return u, s > noise(s, xp) * scale_of(s, xp)[..., 0], vh
 
 
 def svdvals_vjp(t: Any, x: Any, xp: Any) -> Any:

@@ -163,7 +163,9 @@ STANDARD = {
         ((A[:0],), {"axis": 0}),
     ],
 }
-OWN = {"complex", "getitem", "scatter_add", "setitem", "to_device"}  # not the standard's: tested above
+OWN = {  # not the standard's: tested above and below
+    "complex", "getitem", "linalg.solve_triangular", "scatter_add", "setitem", "to_device",
+}  # fmt: skip
 MENDED = {"cumulative_prod", "expm1", "floor_divide", "remainder", "tanh"}  # not what the namespace gives
 
 
@@ -181,6 +183,28 @@ def test_kernel_gives_what_the_namespace_gives(backend, name):
         if backend.name == "numpy":
             assert found.dtype == wanted.dtype
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize("shapes", [((3, 3), (3, 2)), ((20, 20), (20, 2)), ((2, 3, 3), (3, 1)), ((3, 3), (2, 3, 2))])
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+def test_triangular_solver(backend, shapes, upper, dtype):
+    """What the plugins offer equals the generic kernel, which masks the other triangle and solves."""
+    from autodiff_api import kernels
+
+    x1, x2 = (rng_normal(shape, dtype) for shape in shapes)
+    x1 = x1 + 5 * np.eye(x1.shape[-1], dtype=dtype)
+    raw = backend.namespace.asarray
+    found = np.asarray(backend.kernels["linalg.solve_triangular"](raw(x1), raw(x2), upper=upper))
+    wanted = kernels.GENERIC["linalg.solve_triangular"](x1, x2, upper=upper, xp=np)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def rng_normal(shape, dtype):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    return (x if np.issubdtype(dtype, np.complexfloating) else x.real).astype(dtype)
 
 
 def test_every_kernel_is_tested(backend):

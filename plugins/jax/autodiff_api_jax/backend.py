@@ -17,6 +17,8 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
+from . import linalg
+
 
 def place(x: Any, device: Any, *, stream: None = None) -> Any:
     """Move `x` to `device`: a ``jax.Device``, a ``Sharding``, or a name such as ``cpu`` or ``cuda:1``."""
@@ -177,6 +179,7 @@ BACKEND = Backend(
         "searchsorted": searchsorted,
         "setitem": setitem,
         "to_device": place,
+        **linalg.KERNELS,
     },
     devices=jax.devices,
     place=place,
