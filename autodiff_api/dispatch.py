@@ -92,6 +92,9 @@ class Extension:
         setattr(self, name, found)
         return found
 
+    def __dir__(self) -> list[str]:
+        return dir(getattr(namespace(), self._name))
+
 
 def namespace_of(args: Any) -> Namespace:
     """Return the namespace of the first tensor among arguments, else of a raw array, else the default one."""

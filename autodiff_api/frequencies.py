@@ -51,3 +51,5 @@ class Frequencies:
         tensor([0.0, 0.5, 1.0])
         """
         return self._placed(self._lower.fft.rfftfreq(n, d=d, dtype=dtype), device, requires_grad)
+
+    _fft_fftfreq.__name__, _fft_rfftfreq.__name__ = "fftfreq", "rfftfreq"

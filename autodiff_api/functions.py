@@ -189,7 +189,7 @@ class Functions:
 
     def can_cast(self, from_: Any, to: Any, /) -> bool:
         """Tell whether the standard's promotion rules allow a cast."""
-        return bool(self._lower.can_cast(self._value_of(from_), to))
+        return bool(self._lower.can_cast(self._dtype_of(from_), to))
 
     def finfo(self, type: Any, /) -> FloatLimits:
         """Return the limits of a floating-point dtype, or of an array's.

@@ -30,6 +30,11 @@ DTYPES = (
     "uint16", "uint32", "uint64", "uint8",
 )  # fmt: skip
 EXTENSIONS = ("linalg", "fft", "special")
+SHARED: dict[str, tuple[str, ...]] = {  # names that stand in the main namespace too
+    "fft": (),
+    "linalg": ("matmul", "matrix_transpose", "tensordot", "vecdot"),
+    "special": (),
+}
 SCALARS = (bool, int, float, complex)
 # Ops with an array argument that may be None.
 OPTIONAL = ("clip", "linalg.matrix_rank", "linalg.pinv", "searchsorted", "special.logsumexp", "special.zeta")
@@ -101,12 +106,17 @@ class _Extension:
         creates = getattr(type(self._owner), f"_{self._name}_{name}", None)  # fft.fftfreq: no op
         if creates is not None:
             return creates.__get__(self._owner)
-        for full in (f"{self._name}.{name}", name):  # some names stand in both places: linalg.matmul
+        for full in (f"{self._name}.{name}", *(n for n in SHARED[self._name] if n == name)):
             with contextlib.suppress(AttributeError):
                 found = self._owner.kernel(full)
                 setattr(self, name, found)
                 return found
         raise AttributeError(f"{self._owner!r} has no function {self._name}.{name}")
+
+    def __dir__(self) -> Iterable[str]:
+        ops = [name.partition(".")[2] for name in self._owner._ops if name.startswith(f"{self._name}.")]
+        creators = [name.rpartition("_")[2] for name in dir(type(self._owner)) if name.startswith(f"_{self._name}_")]
+        return sorted({*super().__dir__(), *ops, *creators, *SHARED[self._name]})
 
 
 class Namespace(Extras, Frequencies, Functions, ModuleType):
@@ -149,7 +159,8 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
         return function
 
     def __dir__(self) -> Iterable[str]:
-        return sorted({*super().__dir__(), *self._ops, *DTYPES, *CONSTANTS, *EXTENSIONS})
+        main = [name for name in self._ops if "." not in name]
+        return sorted({*object.__dir__(self), *main, *DTYPES, *CONSTANTS, *EXTENSIONS, *ALIASES})
 
     def __repr__(self) -> str:
         return f"<namespace {self.__name__!r}>"

@@ -19,10 +19,18 @@ from autodiff_api.errors import DeviceNotFoundError
 
 from . import linalg
 
+PLAIN = (bool, int, float, complex, list, tuple)  # whose memory nobody else holds
+
 
 def place(x: Any, device: Any, *, stream: None = None) -> Any:
     """Move `x` to `device`: a ``jax.Device``, a ``Sharding``, or a name such as ``cpu`` or ``cuda:1``."""
     return jax.device_put(x, _device(device) if isinstance(device, str) else device)
+
+
+def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
+    """Return `obj` as an array; a copy is made now, where JAX copies what a NumPy array holds some time later."""
+    out = jnp.asarray(obj, dtype=dtype, device=device, copy=copy)
+    return jax.block_until_ready(out) if copy and not isinstance(obj, (jax.Array, *PLAIN)) else out
 
 
 def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
@@ -36,6 +44,19 @@ def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, in
         unsigned = jnp.issubdtype(x.dtype, jnp.unsignedinteger)
         dtype = jnp.promote_types(x.dtype, f"u{default}" if unsigned else default)
     return jnp.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial)
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+    """Return the array behind a DLPack producer; JAX shares aligned memory also where `copy` is True.
+
+    >>> given = np.zeros(16, dtype=np.float32)
+    >>> copied = from_dlpack(given, copy=True)
+    >>> given[0] = 9
+    >>> float(copied[0])
+    0.0
+    """
+    out = jnp.from_dlpack(x, device=device, copy=None if copy else copy)
+    return jax.block_until_ready(jnp.copy(out)) if copy else out
 
 
 def getitem(x: Any, key: Any) -> Any:
@@ -170,8 +191,10 @@ BACKEND = Backend(
     namespace=jnp,
     array_types=(jax.Array,),
     kernels={
+        "asarray": asarray,
         "complex": jax.lax.complex,
         "cumulative_prod": cumulative_prod,
+        "from_dlpack": from_dlpack,
         "getitem": getitem,
         "permute_dims": permute_dims,
         "remainder": remainder,
