@@ -232,13 +232,11 @@ class Single(Recorder):
 class Several(Recorder):
     """An op of several arrays, or of a list of them."""
 
-    __slots__ = ("_differentiable", "_sort")
+    __slots__ = ("_sort",)
 
     def __init__(self, bound: Bound) -> None:
         super().__init__(bound)
-        op = bound.op
-        self._sort = binder_of(op)
-        self._differentiable = [op.rule is not None and n in op.rule.formulas for n in op.arrays]
+        self._sort = binder_of(bound.op)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the op on tensors and return a tensor."""
@@ -258,10 +256,7 @@ class Several(Recorder):
             raise
         if nodes.count(None) == len(nodes) or not mode().recording or not self.takes_gradient(out.dtype):
             return bound.array._make(out)
-        differentiable = self._differentiable * len(nodes) if bound.op.variadic else self._differentiable
-        needs = tuple([n is not None and d for n, d in zip(nodes, differentiable, strict=True)])
-        if True not in needs:
-            return bound.array._make(out)
+        needs = tuple([n is not None for n in nodes])  # an argument without a formula is refused by the walk
         recipe = self.recipe_for(needs)
         if inference_used:
             refuse_inference(recipe, arrays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, TypeAlias
 
@@ -115,6 +115,11 @@ class Backend:
     formula computes both branches of a ``where``, one of them may well divide by zero.
     """
 
+    gaps: Mapping[str, str] = field(default_factory=dict)
+    """What the backend is known not to do, each with the reason: "function", "function:law" or
+    "function:law:dtype", as `python -m autodiff_api conformance` names them. A gap that has closed fails there.
+    """
+
     def __post_init__(self) -> None:
         """Refuse a backend that would fail in the middle of somebody's computation."""
         _check(
@@ -128,6 +133,7 @@ class Backend:
             compile=(callable(self.compile or print), "a function or None"),
             synchronize=(callable(self.synchronize or print), "a function or None"),
             quiet=(callable(self.quiet or print), "a function or None"),
+            gaps=(_is_table_of_texts(self.gaps), "a mapping of names to reasons"),
         )
 
 
@@ -136,6 +142,10 @@ def is_kernel_table(kernels: object) -> bool:
     return isinstance(kernels, Mapping) and all(
         isinstance(name, str) and callable(kernel) for name, kernel in kernels.items()
     )
+
+
+def _is_table_of_texts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
 
 
 def _is_tuple_of(kind: type, value: object) -> bool:

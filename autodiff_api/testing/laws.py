@@ -401,7 +401,7 @@ def _about(setting: Setting, name: str, sample: Sample, law: str) -> Iterator[No
 
 def _same(what: str, found: Any, wanted: Any) -> None:
     if found != wanted:
-        raise LawError(f"the {what.removeprefix('the ')} is {found}, and must be {wanted}")
+        raise LawError(f"the {what} is {found}, and must be {wanted}")
 
 
 def _is_tensor(setting: Setting, y: Any, which: str) -> None:
@@ -473,11 +473,13 @@ def _never_requires_grad(outs: Sequence[Any]) -> None:
 
 
 def _refusal(call: Call, forward: bool = False) -> None:
-    """Check that the derivative is an error, and that it says why."""
+    """Check that the derivative is an error that says why; or, going forward, nan, which may yet go unused."""
     sample = call.sample
     try:
         if forward:
-            _dual_outputs(call, _directions(call))
+            outs = _dual_outputs(call, _directions(call))
+            if any(np.any(np.isnan(_tangent_of(call.setting, y))) for y in outs):
+                return
         else:
             leaves = _leaves(call)
             outs = call(call.setting.xp, leaves)

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..binding import namespace
 from .samples import Array
-from .setting import DOUBLE, Call, Setting
+from .setting import DOUBLE, SINGLE, Call, Setting
+from .standard import FUNCTIONS
 
 
 def _scatter_add(x: Any, key: Any, values: Any) -> Any:
@@ -26,10 +27,23 @@ def _setitem(x: Any, key: Any, value: Any) -> Any:
     return out
 
 
+def _adjugate(x: Any) -> Any:
+    """Return the transpose of the cofactors, each a determinant without a row and a column."""
+    n = x.shape[-1]
+    out = np.empty_like(x)
+    for i in range(n):
+        for j in range(n):
+            minor = np.delete(np.delete(x, i, axis=-2), j, axis=-1)
+            out[..., j, i] = (-1) ** (i + j) * np.linalg.det(minor)
+    return out
+
+
 PLAIN: dict[str, Callable[..., Any]] = {  # what the standard lacks, in NumPy
     "clone": np.array,
     "complex": lambda re, im: re + 1j * im,
     "getitem": lambda x, key: x[key],
+    "linalg.adjugate": _adjugate,
+    "linalg.solve_triangular": lambda x1, x2, *, upper=False: np.linalg.solve((np.triu if upper else np.tril)(x1), x2),
     "scatter_add": _scatter_add,
     "setitem": _setitem,
     "to_device": lambda x, device, *, stream=None: x,
@@ -69,9 +83,12 @@ def values(call: Call, through: bool = False) -> tuple[Array, ...]:
 
 
 def dtypes(call: Call) -> tuple[str, ...]:
-    """Return the names of the dtypes that must come out."""
+    """Return the names of the dtypes that must come out: single precision stays so, also where SciPy widens it."""
     there = Setting(namespace("numpy"), call.setting.dtype)
-    return tuple(y.dtype.name for y in _run(Call(there, call.name, call.sample), through=False))
+    found = [y.dtype.name for y in _run(Call(there, call.name, call.sample), through=False)]
+    if call.setting.single and call.name not in FUNCTIONS:
+        found = [SINGLE.get(name, name) for name in found]
+    return tuple(found)
 
 
 def _run(call: Call, through: bool) -> tuple[Array, ...]:

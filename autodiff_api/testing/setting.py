@@ -16,7 +16,7 @@ from ..binding import make_namespace
 from ..namespaces import Namespace, as_backend
 from ..rules import Op
 from ..rules.kinds import signature_of
-from .samples import Array, Dtype, SameDevice, Sample
+from .samples import Array, Dtype, SameDevice, Sample, by_columns, strided, transposed
 from .samples.composites import CONSTANT
 from .standard import FUNCTIONS
 
@@ -28,8 +28,8 @@ PRECISION = {"float32": 2e-5, "complex64": 2e-5, "float64": 1e-11, "complex128":
 class Setting:
     """A backend's tensors in one precision: `dtype` is "float32", "float64", "complex64" or "complex128".
 
-    `rounded` numbers are such as the single precision below it has. `xp` is the namespace of tensors, `lower` of raw arrays, `dual` of dual numbers over those, and
-    `tensors_over_duals` of tensors over dual numbers.
+    `rounded` numbers are such as the single precision below it has. `xp` is the namespace of tensors, `lower` of raw
+    arrays, `dual` of dual numbers over those, and `tensors_over_duals` of tensors over dual numbers.
     """
 
     def __init__(self, xp: Namespace, dtype: str = "float64", device: Any = None, rounded: bool = False) -> None:
@@ -58,7 +58,9 @@ class Setting:
     def raw(self, x: Array) -> Any:
         """Return an array of the backend with the elements of `x`, laid out as they are there if it can be."""
         lower = self.lower
-        if x.ndim > 1 and not x.flags.c_contiguous and np.swapaxes(x, -1, -2).flags.c_contiguous:
+        if self.backend.immutable:  # how its arrays are laid out is such an engine's own affair
+            return self._placed(np.array(x, order="C"))
+        if by_columns(x):
             return lower.matrix_transpose(self._placed(np.ascontiguousarray(np.swapaxes(x, -1, -2))))
         if x.flags.c_contiguous or not x.size:
             return self._placed(np.array(x, order="C"))
@@ -99,13 +101,11 @@ def _over(below: Any, make: Callable[[Any], Any], backend: Any) -> Any:
 
 
 def _keeping_layout(x: Array, dtype: str) -> Array:
-    if x.flags.c_contiguous or x.ndim == 0:
+    if x.flags.c_contiguous:
         return x.astype(dtype)
-    out = np.empty((*x.shape[:-1], 2 * x.shape[-1]), dtype=dtype)[..., ::2]
-    if np.swapaxes(x, -1, -2).flags.c_contiguous:
-        return np.swapaxes(np.ascontiguousarray(np.swapaxes(x, -1, -2)).astype(dtype), -1, -2)
-    out[...] = x
-    return out
+    if by_columns(x):
+        return transposed(x.astype(dtype))
+    return strided(x.astype(dtype))
 
 
 class Call:

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 VERSION = "2025.12"
 
-UNARY = """
-    abs acos acosh asin asinh atan atanh bitwise_invert ceil conj cos cosh exp expm1 floor imag isfinite isinf
-    isnan log log10 log1p log2 logical_not negative positive real reciprocal round sign signbit sin sinh sqrt
-    square tan tanh trunc
-""".split()
-BINARY = """
-    add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign divide equal
-    floor_divide greater greater_equal hypot less less_equal logaddexp logical_and logical_or logical_xor
-    maximum minimum multiply nextafter not_equal pow remainder subtract
-""".split()
+UNARY = (
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "bitwise_invert", "ceil", "conj", "cos", "cosh", "exp",
+    "expm1", "floor", "imag", "isfinite", "isinf", "isnan", "log", "log10", "log1p", "log2", "logical_not",
+    "negative", "positive", "real", "reciprocal", "round", "sign", "signbit", "sin", "sinh", "sqrt", "square", "tan",
+    "tanh", "trunc",
+)  # fmt: skip
+BINARY = (
+    "add", "atan2", "bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "copysign", "divide", "equal", "floor_divide", "greater", "greater_equal", "hypot", "less", "less_equal",
+    "logaddexp", "logical_and", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "nextafter",
+    "not_equal", "pow", "remainder", "subtract",
+)  # fmt: skip
 
 MAIN: dict[str, dict[str, str]] = {
     "creation": {

@@ -12,16 +12,26 @@ from functools import cache
 
 from ...backends import extra_ops
 from ...errors import ArgumentError
-from . import composites, decompositions, elementwise, fft, indexing, linalg, manipulation, special, statistical
-from .sample import Array, Draw, Dtype, Maker, SameDevice, Sample, hermitian, strided, transposed
+from . import composites, decompositions, elementwise, extras, fft, indexing, linalg, manipulation, special, statistical
+from .sample import Array, Draw, Dtype, Maker, SameDevice, Sample, by_columns, hermitian, strided, transposed
 
 __all__ = [
-    "CHAPTERS", "MAKERS", "Array", "Draw", "Dtype", "SameDevice", "Sample", "hermitian", "samples_of", "strided",
+    "CHAPTERS",
+    "MAKERS",
+    "Array",
+    "Draw",
+    "Dtype",
+    "SameDevice",
+    "Sample",
+    "by_columns",
+    "hermitian",
+    "samples_of",
+    "strided",
     "transposed",
 ]  # fmt: skip
 
 CHAPTERS = (
-    composites, decompositions, elementwise, fft, indexing, linalg, manipulation, special, statistical,
+    composites, decompositions, elementwise, extras, fft, indexing, linalg, manipulation, special, statistical,
 )  # fmt: skip
 MAKERS: dict[str, Maker] = {name: maker for chapter in CHAPTERS for name, maker in chapter.MAKERS.items()}
 

@@ -47,7 +47,13 @@ def unique(draw: Draw) -> Iterator[Sample]:
     yield Sample((np.zeros(0),), name="zero size", traceable=False)
 
 
-CONSTANT = {"unique_all", "unique_counts", "unique_inverse", "unique_values"}  # no gradient, though no ops either
+CONSTANT = {
+    "isclose",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+}  # no gradient, though no ops either
 MAKERS: dict[str, Maker] = {
     "broadcast_arrays": broadcast_arrays,
     "diff": diff,

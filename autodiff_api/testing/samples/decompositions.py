@@ -105,6 +105,23 @@ def cholesky(draw: Draw) -> Iterator[Sample]:
     yield Sample((transposed(positive(draw)),), name="by columns", tangent=hermitian)
 
 
+def det(draw: Draw) -> Iterator[Sample]:
+    yield from matrices(draw)
+    yield Sample((np.asarray([[1.0, 2.0], [2.0, 4.0]]),), name="singular")
+    u, v = unitary(draw, 3, 3), unitary(draw, 3, 3)
+    yield Sample(((u * np.asarray([2.0, 0.7, 0.0])) @ v,), name="of rank 2")
+
+
+def triangular(draw: Draw) -> Iterator[Sample]:
+    """Make the samples of `solve_triangular`, which reads one triangle whatever is in the other."""
+    yield Sample((square(draw), draw.normal(3, 2)))
+    yield Sample((square(draw), draw.normal(3, 2)), {"upper": True})
+    yield Sample((square(draw, 2), draw.normal(2, 3, 2)), {"upper": True}, name="stack")
+    yield Sample((square(draw, 0), draw.normal(0, 3, 2)), name="zero size")
+    yield Sample((transposed(square(draw)), strided(draw.normal(3, 2))), name="strided")
+    yield Sample((square(draw, complex=True), draw.complex(3, 2)), name="complex")
+
+
 def eig(draw: Draw, through: Any = through_eig) -> Iterator[Sample]:
     real = np.diag([-1.3, 0.4, 2.0]) + 0.2 * draw.normal(3, 3)
     rotating = np.asarray([[0.3, -1.2, 0.1], [1.1, 0.2, 0.3], [0.2, -0.1, 1.5]])
@@ -234,8 +251,9 @@ def svdvals(draw: Draw) -> Iterator[Sample]:
 
 
 MAKERS: dict[str, Maker] = {
+    "linalg.adjugate": det,
     "linalg.cholesky": cholesky,
-    "linalg.det": matrices,
+    "linalg.det": det,
     "linalg.eig": eig,
     "linalg.eigh": eigh,
     "linalg.eigvals": eigvals,
@@ -248,6 +266,7 @@ MAKERS: dict[str, Maker] = {
     "linalg.qr": qr,
     "linalg.slogdet": slogdet,
     "linalg.solve": solve,
+    "linalg.solve_triangular": triangular,
     "linalg.svd": svd,
     "linalg.svdvals": svdvals,
 }

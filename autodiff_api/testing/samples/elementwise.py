@@ -61,9 +61,9 @@ def unary(
             yield Sample((quadrants(draw, 2, 3),), name="complex")
             yield Sample((transposed(quadrants(draw, 2, 3)),), name="complex, by columns")
         if kinks:
-            yield Sample((np.asarray(kinks, dtype=float),), name="kinks", order=0)
+            yield Sample((np.resize(np.asarray(kinks, dtype=float), (2, 3)),), name="kinks", order=0)
         if points:
-            yield Sample((np.asarray(points),), name="points", order=None)
+            yield Sample((np.resize(np.asarray(points), (2, 3)),), name="points", order=None)
         if integer:
             yield Sample((integers(draw, 2, 3),), name="integers", order=None)
 
@@ -99,7 +99,7 @@ def binary(
             yield Sample((scalars[0] + 0.5j, quadrants(draw, 2, 3)), name="complex number and complex")
         if kinks:
             points = np.asarray(kinks, dtype=float)
-            yield Sample((points[:, 0], points[:, 1]), name="kinks", order=0)
+            yield Sample(tuple(np.resize(points[:, i], (2, 3)) for i in (0, 1)), name="kinks", order=0)
         if integer:
             yield Sample((integers(draw, 2, 3), integers(draw, 3)), name="integers", order=None)
 
@@ -117,7 +117,7 @@ def constant(place: Place, *places: Place, numbers: bool = False) -> Maker:
         if len(chosen) == 2:
             yield Sample((chosen[0](draw, 2, 1), chosen[1](draw, 3)), name="broadcast")
         if numbers:
-            delicate = np.asarray([0.0, -0.0, 1.0, -np.inf, np.inf, np.nan])
+            delicate = np.asarray([[0.0, -0.0, 1.0], [-np.inf, np.inf, np.nan]])
             yield Sample((delicate,) * len(chosen), name="delicate")
 
     return make

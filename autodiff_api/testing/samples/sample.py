@@ -114,6 +114,11 @@ def transposed(x: Array) -> Array:
     return np.swapaxes(np.ascontiguousarray(np.swapaxes(x, -1, -2)), -1, -2)
 
 
+def by_columns(x: Array) -> bool:
+    """Tell whether a matrix is laid out by columns, and not by rows."""
+    return x.ndim > 1 and not x.flags.c_contiguous and np.swapaxes(x, -1, -2).flags.c_contiguous
+
+
 def strided(x: Array) -> Array:
     """Return the same array, with gaps between the elements of the last axis."""
     wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), dtype=x.dtype)

@@ -37,7 +37,7 @@ def incomplete_gamma(draw: Draw) -> Iterator[Sample]:
     yield Sample((2.5, draw.between(0.3, 3.0)), name="0-d")
     yield Sample((1.5, draw.between(0.3, 3.0, 0, 3)), name="zero size")
     yield Sample((1.5, transposed(draw.between(0.3, 3.0, 2, 3))), name="by columns")
-    yield Sample((parameter(3), draw.between(0.3, 3.0, 2, 1)), name="by the parameter", refuses="gammainc")
+    yield Sample((parameter(3), draw.between(0.3, 3.0, 2, 1)), name="by the parameter", refuses="`a`")
 
 
 def over_axes(draw: Draw) -> Iterator[Sample]:
@@ -57,6 +57,20 @@ def logsumexp(draw: Draw) -> Iterator[Sample]:
     yield Sample((draw.normal(2, 3),), {"axis": 1, "b": draw.between(0.5, 2.0, 3)}, name="weighted")
 
 
+def multigammaln(draw: Draw) -> Iterator[Sample]:
+    yield Sample((draw.between(2.0, 4.0, 2, 3), 3))
+    yield Sample((draw.between(0.5, 3.0), 1), name="0-d")
+    yield Sample((draw.between(2.0, 4.0, 0, 3), 2), name="zero size")
+
+
+def zeta(draw: Draw) -> Iterator[Sample]:
+    yield Sample((2.5, draw.between(0.5, 3.0, 2, 3)))
+    yield Sample((3.0, draw.between(0.5, 3.0)), name="0-d")
+    yield Sample((2.5, draw.between(0.5, 3.0, 0, 3)), name="zero size")
+    yield Sample((draw.between(1.5, 4.0, 2, 1), draw.between(0.5, 3.0, 3)), name="by the first", refuses="`x`")
+    yield Sample((draw.between(1.5, 4.0, 2, 3),), name="Riemann's", order=None)
+
+
 MAKERS: dict[str, Maker] = {
     "special.beta": any_binary(within(0.5, 3.0), complex=False),
     "special.betaln": any_binary(within(0.5, 3.0), complex=False),
@@ -64,8 +78,11 @@ MAKERS: dict[str, Maker] = {
     "special.entr": real(0.2, 3.0),
     "special.erf": unary(ANYWHERE, complex=False, kinks=[0.0]),
     "special.erfc": unary(ANYWHERE, complex=False, kinks=[0.0]),
+    "special.erfcinv": real(0.2, 1.8),
+    "special.erfcx": unary(ANYWHERE, complex=False, kinks=[0.0, 20.0]),
     "special.erfinv": unary(either_sign(0.05, 0.85), complex=False, kinks=[0.0]),
     "special.expit": unary(ANYWHERE, complex=False, kinks=[0.0, 1000.0, -1000.0]),
+    "special.gamma": real(0.5, 4.0),
     "special.gammainc": incomplete_gamma,
     "special.gammaincc": incomplete_gamma,
     "special.gammaln": real(0.5, 4.0),
@@ -79,10 +96,15 @@ MAKERS: dict[str, Maker] = {
     "special.log_softmax": over_axes,
     "special.logit": real(0.1, 0.9),
     "special.logsumexp": logsumexp,
+    "special.multigammaln": multigammaln,
     "special.ndtr": unary(ANYWHERE, complex=False, kinks=[0.0]),
+    "special.ndtri": real(0.1, 0.9),
     "special.polygamma": polygamma,
+    "special.psi": real(0.5, 4.0),
     "special.rel_entr": log_ratio,
+    "special.sinc": unary(ANYWHERE, complex=False, kinks=[0.0, 1.0]),
     "special.softmax": over_axes,
     "special.xlog1py": any_binary(ANYWHERE, within(-0.7, 3.0), complex=False),
     "special.xlogy": any_binary(ANYWHERE, within(0.2, 3.0), complex=False),
+    "special.zeta": zeta,
 }
