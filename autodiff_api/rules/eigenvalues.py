@@ -58,7 +58,7 @@ def eigh_vjp(t: Any, out: Any, xp: Any) -> Any:
     inner = xp.matmul(adjoint(v, xp), tv)
     eps, scale = noise(w, xp), scale_of(w, xp)
     amount = largest(inner, xp) + largest(tw[..., None], xp) * scale
-    turn = without_phase(skew(inner, xp), math.sqrt(eps) * amount, "eigh", "eigenvectors", xp)
+    turn = without_phase(skew(inner, xp), eps * amount, eps, "eigh", "eigenvectors", xp)
     stretch = no_diagonal(hermitian(inner, xp), xp)
     known = is_noise(turn, eps * amount, xp) & is_noise(stretch, eps * amount, xp)
     gap = gaps(w)
@@ -106,7 +106,7 @@ def eig_vjp(t: Any, out: Any, xp: Any) -> Any:
     eps, scale = noise(w, xp), scale_of(w, xp)
     amount = largest(inner, xp) + largest(tw[..., None], xp) * scale
     turn = inner - times_diagonal(xp.matmul(back, v), real_diagonal(inner, xp))
-    turn = without_phase(turn, math.sqrt(eps) * amount, "eig", "eigenvectors", xp)
+    turn = without_phase(turn, eps * amount, eps, "eig", "eigenvectors", xp)
     idle = is_noise(pairs(xp.abs(tw)) * scale, eps * amount, xp) | on_diagonal(turn, xp)
     known, gap = is_noise(turn, eps * amount, xp) & idle, xp.conj(gaps(w))
     core = quotient(turn, gap, known, is_noise(gap, eps * scale, xp), xp) + diagonal_matrix(tw, xp)

@@ -95,7 +95,7 @@ def svd_core(left: Any, right: Any, s: Any, idle: Any, bound: Any, nil: Any, xp:
     together, apart = skew(left + right, xp), skew(left - right, xp)
     stretch, strain = (no_diagonal(hermitian(x, xp), xp) for x in (left + right, left - right))
     both_idle = idle[..., None, :] & idle[..., :, None]
-    together = without_phase(together, bound / math.sqrt(noise(s, xp)), "svd", "singular vectors", xp)
+    together = without_phase(together, bound, noise(s, xp), "svd", "singular vectors", xp)
     known = is_noise(together, bound, xp) & is_noise(strain, bound, xp)
     known = known & (is_noise(stretch, bound, xp) | both_idle)
     gap, total = gaps(s), pairs(s)

@@ -17,6 +17,12 @@ from autodiff_api.binding import make_namespace
 from autodiff_api.rules import OPS
 
 RNG = np.random.default_rng(7)
+STATE = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_for_each_test():
+    RNG.bit_generator.state = STATE
 
 
 def normal(*shape, dtype="real"):
@@ -34,15 +40,6 @@ def hermitian(xp, x):
 
 def positive(xp, x):
     return xp.matmul(x, adjoint(xp, x)) + xp.eye(x.shape[-1], dtype=x.dtype)
-
-
-def away_from_singular(x):
-    return x + 3 * np.eye(x.shape[-1])
-
-
-def between(xp, *parts):
-    """Return the projectors on columns, which have no phase, one after the other."""
-    return xp.stack([xp.matmul(v[..., :, None], xp.conj(v)[..., None, :]) for v in parts])
 
 
 def projectors(xp, v):
@@ -103,7 +100,7 @@ CASES = {
     "pinv, rtols": (lambda xp, x: xp.linalg.pinv(x, rtol=xp.asarray([0.1, 0.7])), [[(2, 4, 2)], [(2, 3, 3)]]),
     "qr": (lambda xp, x: xp.linalg.qr(x), [[s] for s in ANY]),
     "qr, complete": (
-        lambda xp, x: (lambda q, r: (q[..., : x.shape[-1]], r))(*xp.linalg.qr(x, mode="complete")),
+        lambda xp, x: (lambda q, r: (q[..., : min(x.shape[-2:])], r))(*xp.linalg.qr(x, mode="complete")),
         [[s] for s in ANY],
     ),
     "slogdet": (lambda xp, x: xp.linalg.slogdet(x), [[s] for s in SQUARE]),
@@ -139,8 +136,237 @@ CASES = {
     "vector_norm, axes": (lambda xp, x: xp.linalg.vector_norm(x, axis=(0, -1), ord=3, keepdims=True), [[(2, 3, 2)]]),
 }
 
+MIXED = {"cross", "matmul", "outer", "solve", "solve_triangular", "tensordot", "vecdot"}
+SAMPLES = [
+    (case, i, kind)
+    for case, (_, samples) in CASES.items()
+    for i in range(len(samples))
+    for kind in ("real", "complex", "mixed")
+    if kind != "mixed" or case.partition(",")[0] in MIXED
+]
+
+
+def points(case, i, kind):
+    """Return the arguments of a sample; what is inverted is well away from singular."""
+    arrays = []
+    for place, shape in enumerate(CASES[case][1][i]):
+        x = normal(*shape, dtype="complex" if kind == "mixed" and place else kind)
+        arrays.append(
+            x + 3 * np.eye(shape[-1]) if case.startswith(("inv", "matrix_power", "solve")) and not place else x
+        )
+    return arrays
+
+
+def parts(out):
+    return list(out) if isinstance(out, tuple) else [out]
+
+
+def inner(a, b):
+    return np.real(np.sum(np.conj(a) * b))
+
+
+def like(x):
+    return normal(*np.shape(x), dtype="complex" if np.iscomplexobj(x) else "real")
+
+
+def weighted(xp, xs, ws):
+    """Return the real inner product of arrays with constants, as a loss."""
+    loss = 0
+    for x, w in zip(xs, ws, strict=True):
+        terms = xp.asarray(np.conj(w)) * x
+        loss = loss + xp.sum(xp.real(terms) if np.iscomplexobj(w) else terms)
+    return loss
+
+
+def gradients(xp, case, arrays, ws, create_graph=False):
+    """Return the weighted sum of a case's outputs, and the gradient by each argument."""
+    leaves = [xp.asarray(x, requires_grad=True) for x in arrays]
+    loss = weighted(xp, parts(CASES[case][0](xp, *leaves)), ws)
+    if not loss.requires_grad:
+        return loss, leaves, [xp.zeros_like(x) for x in leaves]
+    return loss, leaves, ad.autograd.grad(loss, leaves, create_graph=create_graph, materialize_grads=True)
+
+
+def host(x):
+    while hasattr(x, "_value"):
+        x = x._value
+    return np.asarray(x)
+
+
+@pytest.fixture(scope="module")
+def xp():
+    return ad.namespace("numpy")
+
+
+@pytest.fixture(scope="module")
+def dual(xp):
+    return duals.namespace_over(xp._backend)
+
+
+@pytest.fixture(scope="module")
+def strict():
+    """A backend with no kernel of its own: proof that rules and generic kernels speak only the standard."""
+    backend = Backend(
+        name="strict",
+        namespace=array_api_strict,
+        array_types=(type(array_api_strict.asarray(1.0)),),
+        kernels={},
+        devices=lambda: ["cpu"],
+        place=lambda x, device: x,
+        to_numpy=np.from_dlpack,
+    )
+    return make_namespace(backend)
+
 
 def test_every_rule_of_the_extension_has_a_case():
     names = {case.partition(",")[0] for case in CASES}
     ruled = {name.removeprefix("linalg.") for name, op in OPS.items() if name.startswith("linalg.") and op.rule}
     assert ruled <= names
+
+
+@pytest.mark.parametrize(("case", "i", "kind"), SAMPLES)
+def test_both_modes_both_orders(xp, dual, case, i, kind):
+    """<w, J t> = <Jᴴ w, t> exactly, both are the difference quotient, and so for the second derivative."""
+    f, arrays, h = CASES[case][0], points(case, i, kind), 1e-5
+    outs = [host(o) for o in parts(f(xp, *[xp.asarray(x) for x in arrays]))]
+    ws, ts, vs = list(map(like, outs)), list(map(like, arrays)), list(map(like, arrays))
+
+    def moved(sign):
+        return [x + sign * h * t for x, t in zip(arrays, ts, strict=True)]
+
+    _, leaves, grads = gradients(xp, case, arrays, ws, create_graph=True)
+    backward = sum(inner(host(g), t) for g, t in zip(grads, ts, strict=True))
+    pushed = parts(f(dual, *[dual.dual(x, t) for x, t in zip(arrays, ts, strict=True)]))
+    forward = sum(inner(w, host(o._tangent)) for w, o in zip(ws, pushed, strict=True) if o._tangent is not None)
+    assert backward == pytest.approx(forward, rel=1e-9, abs=1e-9)
+    high, low = (float(host(gradients(xp, case, moved(s), ws)[0])) for s in (1, -1))
+    assert backward == pytest.approx((high - low) / (2 * h), rel=1e-5, abs=1e-5)
+    for g, plain in zip(grads, gradients(xp, case, arrays, ws)[2], strict=True):
+        np.testing.assert_allclose(host(g), host(plain), rtol=1e-9, atol=1e-9)
+
+    rate = weighted(xp, grads, vs)
+    second = ad.autograd.grad(rate, leaves, materialize_grads=True) if rate.requires_grad else ts[:0]
+    found = sum(inner(host(g), t) for g, t in zip(second, ts, strict=False))
+    high, low = (weighted(xp, gradients(xp, case, moved(s), ws)[2], vs) for s in (1, -1))
+    assert found == pytest.approx(float(host(high) - host(low)) / (2 * h), rel=1e-5, abs=1e-4)
+
+
+@pytest.mark.parametrize(("case", "i", "kind"), SAMPLES)
+def test_rules_speak_only_the_standard(xp, strict, case, i, kind):
+    """Values and gradients on array-api-strict equal NumPy's."""
+    arrays = points(case, i, kind)
+    ws = [like(host(o)) for o in parts(CASES[case][0](xp, *[xp.asarray(x) for x in arrays]))]
+    for create_graph in (False, True):
+        (found, _, gs), (wanted, _, hs) = (gradients(n, case, arrays, ws, create_graph) for n in (strict, xp))
+        for g, h in zip([found, *gs], [wanted, *hs], strict=True):
+            np.testing.assert_allclose(host(g), host(h), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_single_precision_stays(xp, case):
+    """Gradients of float32 and complex64 have those dtypes, and the values that double precision gives."""
+    for kind in ("real", "complex"):
+        arrays = points(case, 0, kind)
+        ws = [like(host(o)) for o in parts(CASES[case][0](xp, *[xp.asarray(x) for x in arrays]))]
+        narrow = {"f": np.float32, "c": np.complex64}
+        small, weights = ([x.astype(narrow[x.dtype.kind]) for x in xs] for xs in (arrays, ws))
+        for g, wanted in zip(gradients(xp, case, small, weights)[2], gradients(xp, case, arrays, ws)[2], strict=True):
+            assert g.dtype == narrow[wanted.dtype.kind]
+            scale = np.max(np.abs(host(wanted)), initial=1.0)
+            np.testing.assert_allclose(host(g), host(wanted), rtol=0, atol=2e-3 * scale)
+
+
+FACTORED = [
+    case for case in CASES if not case.startswith(("cross", "diag", "matmul", "outer", "tensordot", "trace", "vec"))
+]
+
+
+@pytest.mark.parametrize("case", FACTORED)
+def test_under_jit(xp, case):
+    """A function compiled by JAX, gradient included, gives what NumPy gives; complex, and a stack if there is one."""
+    jax = pytest.importorskip("jax")
+    samples = CASES[case][1]
+    i = max(range(len(samples)), key=lambda k: len(samples[k][0]))
+    arrays = points(case, i, "complex")
+    ws = [like(host(o)) for o in parts(CASES[case][0](xp, *[xp.asarray(x) for x in arrays]))]
+
+    def run(*values):
+        loss, _, grads = gradients(ad.namespace("jax"), case, values, ws)
+        return [x.detach()._value for x in (loss, *grads)]
+
+    loss, _, grads = gradients(xp, case, arrays, ws)
+    with jax.enable_x64(True):
+        found = jax.jit(run)(*map(jax.numpy.asarray, arrays))
+    for g, wanted in zip(found, [loss, *grads], strict=True):
+        np.testing.assert_allclose(np.asarray(g), host(wanted), rtol=1e-8, atol=1e-8)
+
+
+class Torch:
+    """PyTorch with the standard's names, as far as the cases go."""
+
+    def __init__(self, torch):
+        linalg = torch.linalg
+        self.asarray, self.matmul, self.stack, self.sum, self.real = (
+            torch.asarray, torch.matmul, torch.stack, torch.sum, torch.real,
+        )  # fmt: skip
+        self.conj, self.matrix_transpose = torch.conj, lambda x: x.mT
+        self.eye = lambda n, dtype: torch.eye(n, dtype=dtype)
+        self.linalg = Torch.Linalg()
+        plain = (
+            "cholesky", "det", "eig", "eigh", "eigvals", "eigvalsh", "inv", "matmul", "matrix_power", "pinv", "qr",
+            "slogdet", "solve", "solve_triangular", "svd", "svdvals",
+        )  # fmt: skip
+        for name in plain:
+            setattr(self.linalg, name, getattr(linalg, name))
+        self.linalg.solve_triangular = lambda a, b, upper=False: linalg.solve_triangular(a, b, upper=upper)
+        self.linalg.cross = lambda a, b, axis=-1: linalg.cross(*torch.broadcast_tensors(a, b), dim=axis)
+        self.linalg.diagonal = lambda x, offset=0: linalg.diagonal(x, offset=offset)
+        self.linalg.matrix_norm = lambda x, ord="fro", keepdims=False: linalg.matrix_norm(x, ord, keepdim=keepdims)
+        self.linalg.matrix_transpose = lambda x: x.mT
+        self.linalg.outer = torch.outer
+        self.linalg.tensordot = lambda a, b, axes=2: torch.tensordot(a, b, dims=axes)
+        self.linalg.trace = lambda x, offset=0: torch.sum(linalg.diagonal(x, offset=offset), dim=-1)
+        self.linalg.vecdot = lambda a, b, axis=-1: linalg.vecdot(a, b, dim=axis)
+        self.linalg.vector_norm = lambda x, axis=None, ord=2, keepdims=False: linalg.vector_norm(
+            x, ord, dim=axis, keepdim=keepdims
+        )
+
+    class Linalg:
+        pass
+
+
+NOT_IN_TORCH = {
+    "adjugate": "no such function",
+    "diagonal, -7": "an offset out of range is an error",
+    "diagonal, 7": "an offset out of range is an error",
+    "pinv, rtol": "its derivative takes what is left out for zero",
+    "pinv, rtols": "its derivative takes what is left out for zero",
+    "qr, complete": "not differentiable where there are more rows than columns",
+    "svd": "full_matrices=True has no derivative",
+    "trace, 7": "an offset out of range is an error",
+}
+
+
+@pytest.mark.parametrize(("case", "i", "kind"), [s for s in SAMPLES if s[0] not in NOT_IN_TORCH and s[2] != "mixed"])
+def test_gradients_are_pytorchs(xp, case, i, kind):
+    """First and second order, real and complex."""
+    torch = pytest.importorskip("torch")
+    f, arrays = CASES[case][0], points(case, i, kind)
+    ws = [like(host(o)) for o in parts(f(xp, *[xp.asarray(x) for x in arrays]))]
+    vs = list(map(like, arrays))
+
+    def run(space, leaves, grad, zero):
+        grads = grad(weighted(space, parts(f(space, *leaves)), ws), leaves)
+        rate = weighted(space, grads, vs)
+        second = grad(rate, leaves) if rate.requires_grad else [zero(x) for x in leaves]
+        return [
+            g.resolve_conj().numpy(force=True) if hasattr(g, "resolve_conj") else host(g) for g in (*grads, *second)
+        ]
+
+    leaves = [xp.asarray(x, requires_grad=True) for x in arrays]
+    options = {"create_graph": True, "materialize_grads": True}
+    found = run(xp, leaves, lambda y, x: ad.autograd.grad(y, x, **options), xp.zeros_like)
+    theirs = [torch.asarray(x, requires_grad=True) for x in arrays]
+    wanted = run(Torch(torch), theirs, lambda y, x: torch.autograd.grad(y, x, **options), torch.zeros_like)
+    for g, w in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-8, atol=1e-7)
