@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .gradcheck import gradcheck, gradgradcheck
 from .gradients import backward, grad
 from .graph import HookHandle, Leaf, Node
 from .modes import (
@@ -20,6 +21,8 @@ __all__ = [
     "backward",
     "enable_grad",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",

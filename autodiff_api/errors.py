@@ -21,6 +21,7 @@ __all__ = [
     "DeviceMismatchError",
     "DeviceNotFoundError",
     "DuplicateBackendError",
+    "GradcheckError",
     "GradientError",
     "GraphError",
     "HookError",
@@ -47,6 +48,10 @@ class GraphError(AutodiffError, RuntimeError):
 
 class GradientError(AutodiffError, RuntimeError):
     """A gradient is missing, has the wrong shape or dtype, or cannot be defined."""
+
+
+class GradcheckError(AutodiffError, RuntimeError):
+    """Derivatives disagree with finite differences, or can't be compared with them."""
 
 
 class DataError(AutodiffError, TypeError, ValueError):
