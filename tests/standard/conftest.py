@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 
 import numpy as np
 import pytest
@@ -18,9 +17,6 @@ def strict():
     """Return a namespace over array-api-strict, a backend with no kernel of its own."""
     import array_api_strict
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that its support of a new version is young
-        array_api_strict.set_array_api_strict_flags(api_version="2025.12")
     backend = Backend(
         name="strict",
         namespace=array_api_strict,
