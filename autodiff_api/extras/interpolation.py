@@ -11,7 +11,7 @@ from .sums import floating
 class Interpolation:
     """Functions given by points."""
 
-    def interp(self, x: Any, xp: Any, fp: Any, /, left: Any = None, right: Any = None) -> Any:
+    def interp(self, x: Any, /, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
         """Return the piecewise linear function through the points (xp, fp) at `x`, differentiable in all three.
 
         `xp` is a rising vector, `fp` a vector of the same length; `left` and `right` stand beyond the ends, by default

@@ -25,13 +25,13 @@ class Order:
         xp: Any = self
         return xp.quantile(x, 0.5, axis, method="midpoint", keepdims=keepdims)
 
-    def percentile(self, x: Any, q: Any, /, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    def percentile(self, x: Any, /, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
         """Return quantiles, with `q` in percent."""
         xp: Any = self
         q = q if isinstance(q, float | int) else xp.asarray(q)
         return xp.quantile(x, q / 100, axis, method=method, keepdims=keepdims)
 
-    def quantile(self, x: Any, q: Any, /, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    def quantile(self, x: Any, /, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
         """Return the elements below which the fractions `q` lie; nan where any element is, or `q` is not in [0, 1].
 
         `q` is a number or an array, whose axes come first in the result. Between two elements `method` takes the

@@ -32,7 +32,7 @@ SOURCES: dict[str, Callable[[int, int], int]] = {  # mode: which element, of n, 
 class Padding:
     """Functions that enlarge arrays."""
 
-    def pad(self, x: Any, pad_width: Any, /, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    def pad(self, x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
         """Lengthen axes at both ends, with constants or, by the other modes, with elements of the array.
 
         `pad_width` and `constant_values` are one number for all ends, (before, after) for all axes, or such a pair

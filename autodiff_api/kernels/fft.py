@@ -9,39 +9,46 @@ from typing import Any
 from ..errors import ArgumentError
 
 
-def once(name: str, x: Any, axes: Sequence[int] | None) -> None:
-    """Refuse axes that name one twice, which the standard leaves open and engines answer differently."""
-    if axes is not None and len({axis % max(x.ndim, 1) for axis in axes}) < len(axes):
+def places(name: str, x: Any, s: Sequence[int] | None, axes: Sequence[int] | None) -> tuple[int, ...] | None:
+    """Return the axes to transform, the last ones for sizes without axes.
+
+    Refuses those that name one axis twice, which the standard leaves open and engines answer differently.
+    """
+    if axes is None:
+        return None if s is None else tuple(range(-len(s), 0))
+    if len({axis % max(x.ndim, 1) for axis in axes}) < len(axes):
         raise ArgumentError(f"fft.{name}: the axes {tuple(axes)} name one twice; transform once for each time")
+    return tuple(axes)
 
 
-def transform(name: str, x: Any, /, *, axes: Sequence[int] | None = None, xp: Any, **options: Any) -> Any:
+def complexed(x: Any, xp: Any) -> Any:
+    """Return `x` as complex numbers of its precision."""
+    return xp.astype(x, xp.result_type(x.dtype, xp._namespace.complex64))
+
+
+def transform(name: str, x: Any, /, *, xp: Any, **options: Any) -> Any:
     """Call the namespace's own transform; where it insists on complex numbers, as the standard allows, cast `x`."""
     own = getattr(xp._namespace.fft, name)
-    if axes is not None:
-        once(name, x, axes)
-        options["axes"] = axes
     try:
         return own(x, **options)
     except TypeError:
         if not xp.isdtype(x.dtype, "real floating"):
             raise
-        return own(xp.astype(x, xp.result_type(x.dtype, xp._namespace.complex64)), **options)
+        return own(complexed(x, xp), **options)
 
 
-def rfftn(x: Any, /, *, s: Any = None, axes: Any = None, norm: Any = "backward", xp: Any) -> Any:
-    """Call the namespace's own `rfftn`."""
-    once("rfftn", x, axes)
-    return xp._namespace.fft.rfftn(x, s=s, axes=axes, norm=norm)
+def transform_n(name: str, x: Any, /, *, s: Any = None, axes: Any = None, xp: Any, **options: Any) -> Any:
+    """Call the namespace's own n-dimensional transform in the same way."""
+    return transform(name, x, s=s, axes=places(name, x, s, axes), xp=xp, **options)
 
 
 GENERIC: dict[str, Callable[..., Any]] = {
     "fft.fft": partial(transform, "fft"),
-    "fft.fftn": partial(transform, "fftn"),
+    "fft.fftn": partial(transform_n, "fftn"),
     "fft.hfft": partial(transform, "hfft"),
     "fft.ifft": partial(transform, "ifft"),
-    "fft.ifftn": partial(transform, "ifftn"),
+    "fft.ifftn": partial(transform_n, "ifftn"),
     "fft.irfft": partial(transform, "irfft"),
-    "fft.irfftn": partial(transform, "irfftn"),
-    "fft.rfftn": rfftn,
+    "fft.irfftn": partial(transform_n, "irfftn"),
+    "fft.rfftn": partial(transform_n, "rfftn"),
 }

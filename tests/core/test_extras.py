@@ -413,3 +413,16 @@ def jax_backend():
     jax.config.update("jax_enable_x64", True)
     yield jax, ad.namespace("jax")
     jax.config.update("jax_enable_x64", before)
+
+
+def test_numpys_keywords(backend):
+    """What NumPy's users write by name has NumPy's name; PyTorch's `dim` is understood at the package."""
+    np.testing.assert_allclose(ad.quantile(ad.tensor(A), q=0.3, axis=0).numpy(), np.quantile(A, q=0.3, axis=0))
+    np.testing.assert_allclose(
+        ad.quantile(ad.tensor(A), 0.3, dim=0, keepdim=True).numpy(), np.quantile(A, 0.3, 0)[None]
+    )
+    np.testing.assert_allclose(
+        ad.pad(ad.tensor(A), pad_width=1, mode="edge").numpy(), np.pad(A, pad_width=1, mode="edge")
+    )
+    found = ad.interp(ad.tensor(QUERIES), xp=ad.tensor(KNOTS), fp=ad.tensor(HEIGHTS))
+    np.testing.assert_allclose(found.numpy(), np.interp(QUERIES, xp=KNOTS, fp=HEIGHTS))

@@ -162,6 +162,20 @@ def test_an_axis_is_named_once(backend, name):
         getattr(ad.fft, name)(ad.ones((2, 3)), axes=(1, -1))
 
 
+@pytest.mark.parametrize("name", MANY_AXES)
+def test_sizes_alone_are_of_the_last_axes(backend, name):
+    x = ad.tensor(noise((2, 3, 4), 1, False), requires_grad=True)
+    transform = getattr(ad.fft, name)
+    np.testing.assert_array_equal(
+        transform(x, s=(2, 6)).numpy(force=True), transform(x, s=(2, 6), axes=(1, 2)).numpy(force=True)
+    )
+    grads = [
+        ad.autograd.grad(ad.sum(ad.real(transform(x, s=(2, 6), **more)) ** 2), x)[0]
+        for more in ({}, {"axes": (-2, -1)})
+    ]
+    np.testing.assert_array_equal(grads[0].numpy(), grads[1].numpy())
+
+
 def test_under_jit():
     jax = pytest.importorskip("jax")
     xp = ad.namespace("jax")
