@@ -13,6 +13,7 @@ from .insist import insisted
 from .kinds import General, Rule
 from .matrices import (
     adjoint,
+    between_equals,
     diagonal_matrix,
     gaps,
     hermitian,
@@ -59,10 +60,10 @@ def eigh_vjp(t: Any, out: Any, xp: Any) -> Any:
     eps, scale = noise(w, xp), scale_of(w, xp)
     amount = largest(inner, xp) + largest(tw[..., None], xp) * scale
     turn = without_phase(skew(inner, xp), eps * amount, eps, "eigh", "eigenvectors", xp)
-    stretch = no_diagonal(hermitian(inner, xp), xp)
-    known = is_noise(turn, eps * amount, xp) & is_noise(stretch, eps * amount, xp)
-    gap = gaps(w)
-    core = quotient(turn, gap, known, is_noise(gap, eps * scale, xp), xp) + diagonal_matrix(tw, xp)
+    stretch, gap = hermitian(inner, xp), gaps(w)
+    limit, idle = between_equals(stretch, tw, eps, xp), is_noise(pairs(xp.abs(tw)) * scale, eps * amount, xp)
+    known = is_noise(turn, eps * amount, xp) & (is_noise(no_diagonal(stretch, xp), eps * amount, xp) | ~idle)
+    core = quotient(turn, gap, known, is_noise(gap, eps * scale, xp), xp, limit) + diagonal_matrix(tw, xp)
     return product(xp, v, core, adjoint(v, xp))
 
 

@@ -2,11 +2,8 @@
 
 A basis of eigenvectors or singular vectors is determined only up to phases and, where values are equal, up to
 rotations. A loss must not depend on what is not determined; then the derivative has no term for it. So where two
-values are equal (to a few units of rounding, relative to the largest), an element is set to 0 if the cotangents say
-that the loss does not depend on it, and to nan if they say that it does, or if they can't tell.
-
-What they can't tell: through V f(L) Vᴴ with equal eigenvalues, the derivative between two of their vectors is f'(l)
-times an element G of the loss's gradient. The cotangent of V holds f(l) G, that of L f'(l) times the diagonal only.
+values are equal (to a few units of rounding, relative to the largest), an element is nan if the cotangents say that
+the loss depends on it, or if they can't tell what the derivative is (see `between_equals`).
 """
 
 from __future__ import annotations
@@ -96,10 +93,30 @@ def noise(x: Any, xp: Any) -> float:
     return float(16 * max(x.shape[-1], 1) * xp.finfo(xp.abs(x).dtype).eps)
 
 
-def quotient(k: Any, d: Any, known: Any, nil: Any, xp: Any) -> Any:
-    """Return k / d; where `nil` says that d is zero, 0 if `known` says that this is right, and nan if not."""
+def quotient(k: Any, d: Any, known: Any, nil: Any, xp: Any, limit: Any = None) -> Any:
+    """Return k / d; where `nil` says that d is zero, `limit` (or 0) if it is `known` that this is right, else nan."""
     ratio = k / xp.where(nil, xp.ones_like(d), d)
-    return xp.where(nil, xp.where(known, xp.zeros_like(ratio), math.nan), ratio)
+    limit = xp.zeros_like(ratio) if limit is None else limit
+    return xp.where(nil, xp.where(known, limit, math.nan), ratio)
+
+
+def between_equals(stretch: Any, t: Any, eps: float, xp: Any) -> Any:
+    """Return the derivative between the vectors of equal values, which no quotient gives; nan if nothing can.
+
+    Through a function of the matrix, V f(L) Vᴴ, the Hermitian part of the cotangent of V, in V's own basis, is
+    `stretch` = 2 f(l) G, with G the loss's gradient, and the cotangent of L is `t` = f'(l) diag(G). What is wanted,
+    f'(l) G, is therefore `stretch` times their ratio on the diagonal, if its two elements there agree on one. Where
+    f(l) is 0, as for a logarithm at 1, the cotangents show nothing, and the result is that of a loss of L alone.
+    """
+    own = real_diagonal(stretch, xp)
+    mine, other, t1, t2 = own[..., None, :], own[..., :, None], t[..., None, :], t[..., :, None]
+    size, noisy = mine * mine + other * other, eps * largest(stretch, xp)
+    blind = size <= noisy * noisy
+    agree = is_noise(t1 * other - t2 * mine, noisy * largest(t[..., None], xp), xp) & ~blind
+    ratio = (t1 * mine + t2 * other) / xp.where(blind, xp.ones_like(size), size)
+    nothing = is_noise(stretch, noisy, xp) | on_diagonal(stretch, xp)
+    limit = xp.where(agree, xp.where(nothing, xp.zeros_like(stretch), stretch) * ratio, math.nan)
+    return xp.where(nothing, xp.zeros_like(stretch), limit)
 
 
 def invertible(x: Any, singular: Any, xp: Any) -> Any:

@@ -13,6 +13,7 @@ from .insist import insisted
 from .kinds import General, Rule
 from .matrices import (
     adjoint,
+    between_equals,
     diagonal_matrix,
     gaps,
     hermitian,
@@ -73,7 +74,7 @@ def reduced_svd_vjp(t: Any, out: Any, xp: Any) -> Any:
     scale, eps = scale_of(s, xp), noise(s, xp)
     bound = eps * (largest(left, xp) + largest(right, xp) + largest(ts[..., None], xp) * scale)
     idle, nil = xp.abs(ts) * scale[..., 0] <= bound[..., 0], s <= eps * scale[..., 0]
-    core = svd_core(left, right, s, idle, bound, eps * scale, xp) + diagonal_matrix(ts, xp)
+    core = svd_core(left, right, s, ts, idle, bound, eps * scale, xp) + diagonal_matrix(ts, xp)
     g = product(xp, u, core, vh)
     if u.shape[-2] > s.shape[-1]:
         outside = tu - xp.matmul(u, left)
@@ -86,20 +87,20 @@ def reduced_svd_vjp(t: Any, out: Any, xp: Any) -> Any:
     return g
 
 
-def svd_core(left: Any, right: Any, s: Any, idle: Any, bound: Any, nil: Any, xp: Any) -> Any:
+def svd_core(left: Any, right: Any, s: Any, ts: Any, idle: Any, bound: Any, nil: Any, xp: Any) -> Any:
     """Return (P + Q) / (s[j] - s[i]) + (P - Q) / (s[j] + s[i]), with the skew parts P of Uᴴ tu and Q of Vᴴ tv.
 
     That is 2 (P s[j] + Q s[i]) / (s[j]² - s[i]²), in a form that does not overflow and of which half is finite when
     two singular values are equal.
     """
     together, apart = skew(left + right, xp), skew(left - right, xp)
-    stretch, strain = (no_diagonal(hermitian(x, xp), xp) for x in (left + right, left - right))
+    strain, limit = no_diagonal(hermitian(left - right, xp), xp), hermitian(left + right, xp)
+    limit = between_equals(limit, ts, noise(s, xp), xp)
     both_idle = idle[..., None, :] & idle[..., :, None]
     together = without_phase(together, bound, noise(s, xp), "svd", "singular vectors", xp)
     known = is_noise(together, bound, xp) & is_noise(strain, bound, xp)
-    known = known & (is_noise(stretch, bound, xp) | both_idle)
     gap, total = gaps(s), pairs(s)
-    core = quotient(together, gap, known, is_noise(gap, nil, xp), xp)
+    core = quotient(together, gap, known, is_noise(gap, nil, xp), xp, limit)
     known = both_idle if is_complex(apart, xp) else both_idle | on_diagonal(apart, xp)
     return core + quotient(apart, total, is_noise(apart, bound, xp) & known, is_noise(total, nil, xp), xp)
 

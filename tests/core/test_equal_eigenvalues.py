@@ -1,0 +1,101 @@
+"""Functions of a matrix with equal eigenvalues or singular values: the true derivative, or nan."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import autodiff_api as ad
+
+RNG = np.random.default_rng(4)
+Q, P = (np.linalg.qr(RNG.normal(size=(4, 4)))[0] for _ in range(2))
+ROTATED = Q @ np.diag([1.0, 2.0, 2.0, 3.0]) @ Q.T
+W = RNG.normal(size=(4, 4))
+MATRICES = {"eye": np.eye(4), "two equal": ROTATED, "all equal": 2 * np.eye(4)}
+
+
+@pytest.fixture(autouse=True)
+def double(request):
+    jax = pytest.importorskip("jax") if "jax" in request.node.name else None
+    if jax is None:
+        yield
+    else:
+        with jax.enable_x64(True):
+            yield
+
+
+def gradient(backend, a, loss, create_graph=False):
+    xp = ad.namespace(backend)
+    x = xp.asarray(a, requires_grad=True)
+    (g,) = ad.autograd.grad(loss(xp, x), x, create_graph=create_graph)
+    return np.asarray(g.detach())
+
+
+def slope_of_function(a, f, h=1e-3):
+    """Return d sum(W * V f(L) Vᵀ) / da, from differences between symmetric matrices (of fourth order)."""
+
+    def value(x):
+        w, v = np.linalg.eigh(x)
+        return np.sum(W[: len(a), : len(a)] * ((v * f(w)) @ v.T))
+
+    g = np.zeros_like(a)
+    for i in range(len(a)):
+        for j in range(len(a)):
+            e = np.zeros_like(a)
+            e[i, j] += h / 2
+            e[j, i] += h / 2
+            g[i, j] = (8 * (value(a + e) - value(a - e)) - (value(a + 2 * e) - value(a - 2 * e))) / (12 * h)
+    return g
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", MATRICES)
+@pytest.mark.parametrize("function", ["exp", "square", "sin"])
+def test_the_derivative_of_a_function_of_a_matrix(backend, name, function, create_graph):
+    a = MATRICES[name]
+
+    def loss(xp, x):
+        w, v = xp.linalg.eigh(x)
+        return xp.sum(xp.asarray(W) * ((v * getattr(xp, function)(w)) @ v.mT))
+
+    wanted = slope_of_function(a, getattr(np, function))
+    np.testing.assert_allclose(gradient(backend, a, loss, create_graph), wanted, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_a_matrix_put_together_again_by_its_svd(backend, name):
+    def loss(xp, x):
+        u, s, vh = xp.linalg.svd(x, full_matrices=False)
+        return xp.sum(xp.asarray(W) * ((u * s) @ vh))
+
+    a = MATRICES[name] @ P
+    np.testing.assert_allclose(gradient(backend, a, loss), W, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_what_depends_on_the_basis_is_nan(backend, name):
+    def vectors(xp, x):
+        return xp.sum(xp.linalg.eigh(x).eigenvectors)
+
+    def mixed(xp, x):  # two functions at once: no one ratio
+        w, v = xp.linalg.eigh(x)
+        return xp.sum(xp.asarray(W) * ((v * xp.exp(w)) @ v.mT) + xp.asarray(W @ W) * ((v * w**3) @ v.mT))
+
+    for loss in (vectors, mixed):
+        assert np.isnan(gradient(backend, MATRICES[name], loss)).any()
+
+
+def test_symmetric_functions_of_eigenvalues_and_vectors_of_others(backend):
+    """A trace, and a loss of a vector whose eigenvalue is its own, do not mind that other values are equal."""
+
+    def loss(xp, x):
+        w, v = xp.linalg.eigh(x)
+        return xp.sum(w**3) + (v[:, 3] @ xp.asarray(W) @ v[:, 3])
+
+    def by_hand(a):
+        w, v = np.linalg.eigh(a)
+        return np.sum(w**3) + v[:, 3] @ W @ v[:, 3]
+
+    g, t, h = gradient(backend, ROTATED, loss), (W + W.T) / 2, 1e-5
+    wanted = (by_hand(ROTATED + h * t) - by_hand(ROTATED - h * t)) / (2 * h)
+    assert np.sum(g * t) == pytest.approx(wanted, rel=1e-6)
