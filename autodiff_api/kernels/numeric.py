@@ -37,7 +37,7 @@ def promote(operands: Sequence[Any], xp: Any) -> list[Any]:
     known = [x for x in operands if hasattr(x, "dtype")]
     if any(isinstance(x, complex) for x in operands) or any(xp.isdtype(x.dtype, "complex floating") for x in known):
         raise ArgumentTypeError("this special function is for real numbers; take real and imaginary parts apart")
-    floats = [x.dtype for x in known if xp.isdtype(x.dtype, "real floating")]
+    floats = [x for x in known if xp.isdtype(x.dtype, "real floating")]
     dtype = xp.result_type(*floats) if floats else xp.asarray(0.0).dtype
 
     def convert(x: Any) -> Any:

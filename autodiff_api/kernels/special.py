@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..errors import ArgumentError
-from . import special_bessel, special_error, special_gamma, special_incomplete
+from . import special_bessel, special_beta, special_error, special_gamma, special_incomplete
 from .numeric import Kernel, promote, real, sin_pi
 
 
@@ -65,7 +65,7 @@ def rel_entr(x: Any, y: Any, /, *, xp: Any) -> Any:
 
 def kl_div(x: Any, y: Any, /, *, xp: Any) -> Any:
     """Return x * log(x / y) - x + y for positive x and y, y where x = 0 and y >= 0, inf elsewhere."""
-    return xp.special.rel_entr(x, y) + xp.where((x >= 0) & (y > 0), y - x, 0.0)
+    return rel_entr(x, y, xp=xp) + xp.where((x >= 0) & (y > 0), y - x, 0.0)
 
 
 def sinc(x: Any, /, *, xp: Any) -> Any:
@@ -75,7 +75,9 @@ def sinc(x: Any, /, *, xp: Any) -> Any:
 
 
 def largest(x: Any, axis: Any, xp: Any) -> Any:
-    """Return the maximum along axes, kept with length 1, or 0 where that is infinite."""
+    """Return the maximum along axes, kept with length 1; 0 where that is infinite, or there are no elements."""
+    if 0 in x.shape:
+        return xp.sum(x, axis=axis, keepdims=True)
     m = xp.max(x, axis=axis, keepdims=True)
     return xp.where(xp.isinf(m), xp.zeros_like(m), m)
 
@@ -120,6 +122,7 @@ def one_output(return_sign: bool) -> None:
 
 GENERIC: dict[str, Kernel] = {
     **special_bessel.GENERIC,
+    **special_beta.GENERIC,
     **special_error.GENERIC,
     **special_gamma.GENERIC,
     **special_incomplete.GENERIC,

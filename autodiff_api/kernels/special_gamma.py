@@ -1,4 +1,4 @@
-"""The gamma function and its relatives: digamma, polygamma, the zeta function of Hurwitz, beta.
+"""The gamma function and its relatives: digamma, polygamma, the zeta function of Hurwitz.
 
 Small arguments are shifted by the recurrence gamma(x + 1) = x gamma(x), negative ones are reflected (DLMF 5.5),
 large ones go to Stirling's series (DLMF 5.11). Largest relative errors in float64 against mpmath, by
@@ -253,74 +253,7 @@ def multigammaln(a: Any, d: int, /, *, xp: Any) -> Any:
     return xp.where(a > (d - 1) / 2, sum(terms[1:], terms[0] + total), math.nan)
 
 
-def is_pole(x: Any, xp: Any) -> Any:
-    """Tell where `x` is 0, -1, -2 ..."""
-    return (x <= 0) & (xp.floor(x) == x)
-
-
-def away_from_poles(a: Any, b: Any, xp: Any) -> tuple[Any, Any, Any]:
-    """Return a sign, a' and b' with beta(a, b) = sign * beta(a', b').
-
-    If a is 0, -1, -2 ... and b a positive integer with a + b <= 0, the poles cancel: (-1)**b beta(1 - a - b, b).
-    """
-
-    def mirrored(pole: Any, whole: Any) -> Any:
-        return is_pole(pole, xp) & (whole > 0) & (xp.floor(whole) == whole) & (pole + whole <= 0)
-
-    first, second = mirrored(a, b), mirrored(b, a)
-    odd = xp.remainder(xp.where(first, b, xp.where(second, a, 0.0)), 2.0) == 1
-    rest = 1 - a - b
-    return xp.where(odd, -1.0, xp.ones_like(rest)), xp.where(first, rest, a), xp.where(second, rest, b)
-
-
-def betaln(a: Any, b: Any, /, *, xp: Any) -> Any:
-    """Return log |beta(a, b)|; for a large argument the difference of log gamma is taken term by term (DLMF 5.11)."""
-    _, a, b = away_from_poles(a, b, xp)
-    small, big = xp.minimum(a, b), xp.maximum(a, b)
-    general = (small <= 0) | (big < FROM)
-    whole = xp.where(general, 1.0, a + b)
-    poles = is_pole(a, xp) | is_pole(b, xp)
-    c = xp.where(poles | ~general, 1.0, a + b)
-    direct = xp.special.gammaln(xp.where(poles, 1.0, a)) + xp.special.gammaln(xp.where(poles, 1.0, b))
-    direct = xp.where(poles, math.inf, direct - xp.special.gammaln(c))
-    infinite = xp.isinf(big)
-    x, y = xp.where(general | infinite, float(FROM), big), xp.where(general | infinite, float(FROM), small)
-    whole = x + y
-    shared = stirling(x) - stirling(whole) - (x - 0.5) * xp.log1p(y / x)
-    both = y >= FROM
-    z, w = xp.where(both, y, float(FROM)), xp.where(both, 1.0, y)
-    balanced = 0.5 * math.log(2 * math.pi) - y * xp.log1p(x / z) - 0.5 * xp.log(z) + stirling(z)
-    uneven = xp.special.gammaln(w) - y * (xp.log(whole) - 1)
-    far = xp.where(
-        infinite,
-        xp.where(xp.isinf(small), math.nan, xp.full_like(small, -math.inf)),
-        shared + xp.where(both, balanced, uneven),
-    )
-    return xp.where(general, direct, far)
-
-
-def sign_of_gamma(x: Any, xp: Any) -> Any:
-    """Return the sign of gamma(x)."""
-    return xp.where((x < 0) & (sin_pi(x, xp) < 0), -1.0, xp.ones_like(x))
-
-
-def beta(a: Any, b: Any, /, *, xp: Any) -> Any:
-    """Return gamma(a) gamma(b) / gamma(a + b)."""
-    sign, a, b = away_from_poles(a, b, xp)
-    top = 170.0 if xp.finfo(a.dtype).bits > 32 else 34.0
-    poles, zero = is_pole(a, xp) | is_pole(b, xp), is_pole(a + b, xp)
-    direct = (xp.abs(a) < top) & (xp.abs(b) < top) & (xp.abs(a + b) < top) & ~poles & ~zero
-    x, y = xp.where(direct, a, 1.0), xp.where(direct, b, 1.0)
-    gamma = xp.special.gamma
-    product = gamma(x) / gamma(x + y) * gamma(y)
-    signs = sign_of_gamma(a, xp) * sign_of_gamma(b, xp) * sign_of_gamma(a + b, xp)
-    other = xp.where(zero & ~poles, 0.0, signs * xp.exp(xp.special.betaln(xp.where(direct, 1.0, a), b)))
-    return sign * xp.where(poles, math.inf, xp.where(direct, product, other))
-
-
 GENERIC: dict[str, Kernel] = {
-    "special.beta": real(beta, 2),
-    "special.betaln": real(betaln, 2),
     "special.digamma": real(digamma),
     "special.gamma": real(gamma),
     "special.gammaln": real(gammaln),

@@ -60,7 +60,8 @@ def weight(a: Any, x: Any, xp: Any) -> Any:
     """Return x**a exp(-x) / gamma(a + 1)."""
     large = a >= 8
     small = xp.where(large, 1.0, a)
-    direct = x**small * xp.exp(-x) / gamma(small + 1, xp=xp)
+    bounded = xp.where(x > 1e4, 1e4, x)  # a power of more would overflow, while exp(-x) is 0
+    direct = bounded**small * xp.exp(-bounded) / gamma(small + 1, xp=xp)
     big = xp.where(large, a, 8.0)
     far = xp.exp(-big * deviation(big, x, xp)) * xp.exp(-stirling(big)) / xp.sqrt(2 * math.pi * big)
     return xp.where(large, far, direct)

@@ -69,7 +69,10 @@ def test_compiled_by_jax_with_its_gradient(name):
 def test_raw_arrays_are_accepted(name):
     raw, tensor = FUNCTIONS[name](POINTS), FUNCTIONS[name](ad.asarray(POINTS))
     assert isinstance(raw, np.ndarray)
-    np.testing.assert_array_equal(raw, tensor.numpy())
+    if name == "gelu":  # the generic kernel of the normal distribution, and SciPy's
+        np.testing.assert_allclose(raw, tensor.numpy(), rtol=2e-15)
+    else:
+        np.testing.assert_array_equal(raw, tensor.numpy())
 
 
 def test_normal_cdf_is_accurate_in_both_tails(backend):
@@ -83,8 +86,8 @@ def test_normal_cdf_is_accurate_in_both_tails(backend):
 
 def test_normal_cdf_asks_the_namespace_first():
     class Special:
-        def erfc(self, x):
-            return x * 0 + 3.0
+        def ndtr(self, x):
+            return x * 0 + 1.5
 
     class Mine(float):
         special = Special()

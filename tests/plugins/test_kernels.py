@@ -209,4 +209,5 @@ def rng_normal(shape, dtype):
 
 
 def test_every_kernel_is_tested(backend):
-    assert set(backend.kernels) <= OWN | MENDED | set(STANDARD)
+    special = {name for name in backend.kernels if name.startswith("special.")}  # tests/core/test_special.py
+    assert set(backend.kernels) - special <= OWN | MENDED | set(STANDARD)

@@ -17,7 +17,7 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import linalg
+from . import linalg, special
 
 PLAIN = (bool, int, float, complex, list, tuple)  # whose memory nobody else holds
 
@@ -203,6 +203,7 @@ BACKEND = Backend(
         "setitem": setitem,
         "to_device": place,
         **linalg.KERNELS,
+        **special.KERNELS,
     },
     devices=jax.devices,
     place=place,

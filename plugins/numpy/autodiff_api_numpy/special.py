@@ -1,0 +1,121 @@
+"""Special functions: SciPy's where SciPy is installed; else the generic ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from autodiff_api.rules import OPS
+
+Kernel = Callable[..., Any]
+HALF = "e"  # float16, which SciPy makes float64
+
+
+def one(name: str) -> Kernel:
+    """Return SciPy's function of one array, imported by its first call: SciPy takes 0.3 s to import."""
+    function: Any = None
+
+    def kernel(x: Any) -> Any:
+        nonlocal function
+        if function is None:
+            function = _scipy(name)
+        out = function(x)
+        return out if x.dtype.char != HALF else out.astype(HALF)
+
+    return kernel
+
+
+def two(name: str) -> Kernel:
+    """Return SciPy's function of two arrays, one of which may be a Python scalar: it takes the other's dtype.
+
+    SciPy itself would compute in float64.
+    """
+    function: Any = None
+
+    def kernel(x1: Any, x2: Any) -> Any:
+        nonlocal function
+        if function is None:
+            function = _scipy(name)
+        if not hasattr(x1, "dtype"):
+            x1 = np.asarray(x1, dtype=np.result_type(x1, x2))
+        if not hasattr(x2, "dtype"):
+            x2 = np.asarray(x2, dtype=np.result_type(x1, x2))
+        out = function(x1, x2)
+        return out if not x1.dtype.char == x2.dtype.char == HALF else out.astype(HALF)
+
+    return kernel
+
+
+def zeta(x: Any, q: Any = None) -> Any:
+    """Return the sum of (q + k)**-x over k = 0, 1 ..., Riemann's zeta function where `q` is None."""
+    return hurwitz(x, q) if q is not None else riemann(x)
+
+
+hurwitz, riemann = two("zeta"), one("zeta")
+
+
+def _scipy(name: str) -> Any:
+    from scipy import special
+
+    return getattr(special, name)
+
+
+# SciPy's own of these are Python: for 8x8 float32 softmax takes 8 µs, log_softmax 14, logsumexp 57, these 5, 5, 7.
+
+
+def log_softmax(x: Any, axis: Any = None) -> Any:
+    """Return log(softmax(x)) without overflow.
+
+    >>> log_softmax(np.asarray([1000.0, 1000.0]))
+    array([-0.69314718, -0.69314718])
+    """
+    shifted = x - np.maximum.reduce(x, axis, keepdims=True)
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis, keepdims=True))
+
+
+def softmax(x: Any, axis: Any = None) -> Any:
+    """Return exp(x) over its sum along `axis`.
+
+    >>> softmax(np.asarray([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    e = np.exp(x - np.maximum.reduce(x, axis, keepdims=True))
+    return e / np.add.reduce(e, axis, keepdims=True)
+
+
+def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, return_sign: bool = False) -> Any:
+    """Return log(sum(b * exp(a))) along `axis`.
+
+    >>> logsumexp(np.asarray([1000.0, 1000.0]))
+    np.float64(1000.6931471805599)
+    """
+    if b is not None or return_sign or a.size == 0:
+        return _generic_logsumexp(a, axis, b, keepdims, return_sign, xp=np)
+    m = np.maximum.reduce(a, axis, keepdims=True)
+    m = np.where(np.isinf(m), 0, m)
+    total = np.add.reduce(np.exp(a - m), axis, keepdims=keepdims)
+    with np.errstate(divide="ignore"):
+        return np.log(total) + m.reshape(total.shape)
+
+
+_generic_logsumexp: Any = OPS["special.logsumexp"].kernel
+
+KERNELS: dict[str, Kernel] = {
+    "special.log_softmax": log_softmax,
+    "special.logsumexp": logsumexp,
+    "special.softmax": softmax,
+}
+
+ONE = (
+    "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit", "gamma", "gammaln", "i0", "i0e", "i1",
+    "i1e", "log_expit", "log_ndtr", "logit", "ndtr", "ndtri", "psi",
+)  # fmt: skip
+TWO = ("beta", "betaln", "gammainc", "gammaincc", "kl_div", "rel_entr", "xlog1py", "xlogy")
+
+if find_spec("scipy") is not None:
+    KERNELS |= {f"special.{name}": one(name) for name in ONE}
+    KERNELS |= {f"special.{name}": two(name) for name in TWO}
+    KERNELS["special.zeta"] = zeta
