@@ -37,7 +37,7 @@ def find(name: str) -> tuple[Any, bool]:
     if standard in EXTENSIONS:
         return Extension(standard), True
     try:
-        found = getattr(namespace(), standard)
+        found = operator.attrgetter(standard)(namespace())
     except AttributeError:
         close = get_close_matches(name, names(), 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -154,7 +154,8 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
             raise AttributeError(f"namespace {self.__name__!r} has no attribute {name!r}")
         function = self.array_class._bind(op)
         function.__name__ = function.__qualname__ = name.rpartition(".")[2]
-        function.__doc__ = f"The standard's `{name}({op.signature})`, recorded."
+        source = "SciPy's" if name.startswith("special.") else "The standard's"
+        function.__doc__ = f"{source} `{name}({op.signature})`, recorded."
         function.__signature__ = inspect.signature(signature_of(op.signature))
         return function
 

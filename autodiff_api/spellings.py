@@ -16,9 +16,15 @@ DTYPES = {
 
 FUNCTIONS = {
     "absolute": "abs", "amax": "max", "amin": "min", "arctan": "atan", "as_tensor": "asarray", "bmm": "matmul",
-    "cat": "concat", "clamp": "clip", "div": "divide", "eq": "equal", "ge": "greater_equal", "gt": "greater",
-    "le": "less_equal", "lt": "less", "mm": "matmul", "mul": "multiply", "mv": "matmul", "ne": "not_equal",
-    "neg": "negative", "permute": "permute_dims", "sub": "subtract",
+    "broadcast_tensors": "broadcast_arrays", "cat": "concat", "clamp": "clip", "cross": "linalg.cross",
+    "det": "linalg.det", "digamma": "special.digamma", "div": "divide", "eq": "equal", "erf": "special.erf",
+    "erfc": "special.erfc", "erfinv": "special.erfinv", "ge": "greater_equal", "gt": "greater",
+    "inverse": "linalg.inv", "le": "less_equal", "lgamma": "special.gammaln", "logit": "special.logit",
+    "logsumexp": "special.logsumexp", "lt": "less", "matrix_power": "linalg.matrix_power", "mm": "matmul",
+    "mul": "multiply", "mv": "matmul", "ne": "not_equal", "neg": "negative", "outer": "linalg.outer",
+    "permute": "permute_dims", "pinverse": "linalg.pinv", "polygamma": "special.polygamma", "qr": "linalg.qr",
+    "slogdet": "linalg.slogdet", "sub": "subtract", "trace": "linalg.trace", "trapz": "trapezoid",
+    "unbind": "unstack", "xlogy": "special.xlogy",
 }  # fmt: skip
 
 METHODS = {
