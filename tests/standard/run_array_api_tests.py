@@ -4,10 +4,12 @@
 
 `SUITE` is a checkout of github.com/data-apis/array-api-tests, whose requirements.txt must be installed, and `STANDARD`
 one of github.com/data-apis/array-api at the commit of its submodule; neither is written to. The backend is numpy, jax
-(64-bit numbers on), strict (array-api-strict) or package (autodiff_api itself). Whatever else is given goes to pytest:
-`--max-examples 10`, or the name of a test file.
+(64-bit numbers on), strict (array-api-strict) or package (autodiff_api itself); with `-recording` behind it, as in
+`numpy-recording`, all that is computed is recorded. Whatever else is given goes to pytest: `--max-examples 10`, or the
+name of a test file.
 
-What may fail stands with its cause in BACKEND-xfails.txt beside this file. The exit status is 1 if anything else fails.
+What may fail stands with its cause in jax-xfails.txt and recording-xfails.txt beside this file. The exit status is 1 if
+anything else fails.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from runpy import run_path
 
 HERE = Path(__file__).parent
 VERSION = "2025.12"
@@ -29,19 +32,30 @@ def namespace(name: str):
     """Return what the suite is to test."""
     import autodiff_api
 
-    if name == "package":
+    backend, _, recording = name.partition("-")
+    if backend == "package":
         return autodiff_api
-    if name == "strict":
-        from runpy import run_path
+    xp = run_path(str(HERE / "conftest.py"))["strict"]() if backend == "strict" else autodiff_api.namespace(backend)
+    return recorded(xp) if recording else xp
 
-        return run_path(str(HERE / "conftest.py"))["strict"]()
-    return autodiff_api.namespace(name)
+
+def recorded(xp):
+    """Make all that the suite computes be recorded: floating-point data come as the result of an operation."""
+    asarray = xp.asarray
+
+    def requiring(obj, /, *, dtype=None, device=None, copy=None):
+        x = asarray(obj, dtype=dtype, device=device, copy=copy)
+        inexact = xp.isdtype(x.dtype, ("real floating", "complex floating"))
+        return xp.clone(x.clone().requires_grad_()) if inexact and not x.requires_grad else x
+
+    xp.asarray = requiring
+    return xp
 
 
 def expected(name: str) -> set[str]:
-    """Return the tests that may fail on a backend."""
-    path = HERE / f"{name}-xfails.txt"
-    lines = path.read_text().splitlines() if path.exists() else []
+    """Return the tests that may fail."""
+    paths = [HERE / f"{part}-xfails.txt" for part in name.split("-")]
+    lines = [line for path in paths if path.exists() for line in path.read_text().splitlines()]
     return {line for line in lines if line and not line.startswith("#")}
 
 
