@@ -1,4 +1,4 @@
-"""The command line: ``python -m autodiff_api plugins``."""
+"""The command line: ``python -m autodiff_api plugins``, ``conformance`` and ``census``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from autodiff_api.backends import PLUGIN_API, list_backends
 
@@ -21,6 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--probe", action="store_true", help="import each engine and list its devices")
     command.set_defaults(run=plugins)
 
+    command = commands.add_parser("conformance", help="check a backend against every law, and show what works")
+    command.add_argument("backend", help="the name of an installed backend")
+    command.add_argument("--device", help="check on this device only, by the name that it prints")
+    command.add_argument("--dtypes", nargs="+", help="check these only: float32 float64 complex64 complex128")
+    command.add_argument("--json", metavar="FILE", help="write the matrix as JSON, for tools")
+    command.add_argument("--markdown", metavar="FILE", help="write the matrix as a page")
+    command.set_defaults(run=conformance)
+
+    command = commands.add_parser("census", help="count the standard's functions by how they are differentiated")
+    command.set_defaults(run=census)
+
     options = parser.parse_args(arguments)
     return int(options.run(options))
 
@@ -33,6 +45,31 @@ def plugins(options: argparse.Namespace) -> int:
         return 0
     columns = ["backend", "distribution", "version", "state", *["devices"] * options.probe, "reason"]
     print_table(columns, [[_text(record[column]) for column in columns] for record in records])
+    return 0
+
+
+def conformance(options: argparse.Namespace) -> int:
+    """Check a backend, print the matrix, and write it where it is wanted; return 1 if a law is broken."""
+    from autodiff_api.testing.checks import Checks  # late: nothing else here needs samples and laws
+    from autodiff_api.testing.contract import broken_promises
+    from autodiff_api.testing.report import Report
+
+    checks = Checks.of(options.backend, options.device, options.dtypes)
+    report = Report(checks)
+    failures = [*broken_promises(checks), *report.failures]
+    print_table(report.header, report.rows())
+    print("", *failures, report.summary(), sep="\n")
+    for path, text in ((options.json, report.as_json), (options.markdown, report.as_markdown)):
+        if path:
+            Path(path).write_text(text(), encoding="utf-8")
+    return 1 if failures else 0
+
+
+def census(options: argparse.Namespace) -> int:
+    """Print where each function of the standard has its derivative, and that they add up."""
+    from autodiff_api.testing.census import as_text
+
+    print(as_text())
     return 0
 
 

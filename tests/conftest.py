@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import autodiff_api as ad
+from autodiff_api.backends import Backend
+from autodiff_api.binding import make_namespace
 
 
 @pytest.fixture(params=["numpy", "jax"])
@@ -22,3 +25,27 @@ def backend(request):
             yield "jax"
     finally:
         jax.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture(scope="session")
+def strict():
+    """A backend with no kernels to speak of: proof that rules and generic kernels speak only the standard."""
+    namespace = pytest.importorskip("array_api_strict")
+
+    def astype(x, dtype, /, *, copy=True, device=None):
+        return namespace.astype(x, dtype, copy=copy)  # with device=None written out it would go to the default one
+
+    backend = Backend(
+        name="strict",
+        namespace=namespace,
+        array_types=(type(namespace.asarray(1.0)),),
+        kernels={"astype": astype},
+        devices=lambda: [namespace.Device("CPU_DEVICE"), namespace.Device("device1")],
+        place=lambda x, device: namespace.asarray(x, device=_device_of(namespace, device)),
+        to_numpy=lambda x: np.from_dlpack(x.to_device(namespace.Device("CPU_DEVICE"))),
+    )
+    return make_namespace(backend)
+
+
+def _device_of(namespace, device):
+    return namespace.Device(device) if isinstance(device, str) else device

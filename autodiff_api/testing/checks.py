@@ -23,7 +23,6 @@ from ..rules import OPS
 from .laws import LAWS, LawError
 from .samples import MAKERS, Dtype, Sample, samples_of
 from .setting import SINGLE, Setting, dtypes_of
-from .standard import FUNCTIONS
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 THOROUGH = ("value", "forms", "kernels", "vjp", "jvp", "second order")  # the others look at leading samples only
@@ -47,10 +46,19 @@ class Outcome:
 
 
 class Checks:
-    """All checks of a backend in some dtypes on one device; each is made once, when it is asked for."""
+    """All checks of a backend in some dtypes on one device; each is made once, when it is asked for.
 
-    def __init__(self, xp: Namespace, device: Any = None, dtypes: Iterable[str] | None = None) -> None:
-        self.xp, self.backend, self.device = xp, xp._backend, device
+    `thorough` are the laws that look at all samples, where others look at the first of each kind.
+    """
+
+    def __init__(
+        self,
+        xp: Namespace,
+        device: Any = None,
+        dtypes: Iterable[str] | None = None,
+        thorough: Iterable[str] = THOROUGH,
+    ) -> None:
+        self.xp, self.backend, self.device, self.thorough = xp, xp._backend, device, tuple(thorough)
         self.supported = dtypes_of(xp)
         wanted = DTYPES if dtypes is None else tuple(dtypes)
         self.dtypes = tuple(d for d in wanted if d in self.supported)
@@ -69,10 +77,11 @@ class Checks:
     def functions(self) -> tuple[str, ...]:
         """The names of what is tried: ops and other functions that have samples, and ops that should have them."""
         extra = [op.name for op in extra_ops()]
-        return tuple(sorted(name for name in {*MAKERS, *OPS, *extra} if self._is_offered(name)))
+        return tuple(sorted(name for name in {*MAKERS, *OPS, *extra} if self.offers(name)))
 
-    def _is_offered(self, name: str) -> bool:
-        if name in OPS or name in FUNCTIONS or name in self.xp._ops:
+    def offers(self, name: str) -> bool:
+        """Tell whether the namespace has a function; an op is offered even where its kernel is missing."""
+        if name in OPS or name in self.xp._ops:
             return True
         try:
             operator.attrgetter(name)(self.xp)
@@ -90,7 +99,9 @@ class Checks:
         """Return the samples that a check looks at."""
         found = [s for s in samples_of(function) if dtype_of(s, dtype in SINGLE.values()) == dtype]
         found = [s for s in found if self._has_dtypes(s, dtype in SINGLE.values())]
-        return found if dtype in self.widest and law in THOROUGH else found[:1]
+        if law == "forms":
+            found = list({_form(s): s for s in reversed(found)}.values())[::-1]
+        return found if dtype in self.widest and law in self.thorough else found[:1]
 
     def _has_dtypes(self, sample: Sample, single: bool) -> bool:
         return all((SINGLE.get(d, d) if single else d) in self.supported for d in _dtypes(sample))
@@ -105,21 +116,28 @@ class Checks:
     def _check(self, function: str, law: str, dtype: str) -> Outcome:
         setting = Setting(self.xp, dtype, self.device)
         try:
+            operator.attrgetter(function)(self.xp)
             samples = self.samples(function, law, dtype)
+        except AttributeError as error:
+            text = f"{function} on {self.backend.name}, {law}, {dtype}: {error}; give the backend a kernel of that name"
+            return Outcome(function, law, dtype, self._state(function, law, dtype), text)
         except ArgumentError as error:  # there are none
             return Outcome(function, law, dtype, "fail", str(error))
-        errors = []
+        errors, tried = [], 0
         for sample in samples:
             try:
-                LAWS[law](setting, function, sample)
+                tried += LAWS[law](setting, function, sample)
             except LawError as error:
                 if sample.traceable or self._sees_values:
                     errors.append(str(error))
         if errors:
-            state = "gap" if self.gap(function, law, dtype) else "fail"
+            state = self._state(function, law, dtype)
             more = f" (and {len(errors) - 1} more of its {len(samples)} samples)" if len(errors) > 1 else ""
             return Outcome(function, law, dtype, state, errors[0] + more, len(samples))
-        return Outcome(function, law, dtype, "pass" if samples else "none", "", len(samples))
+        return Outcome(function, law, dtype, "pass" if tried else "none", "", tried)
+
+    def _state(self, function: str, law: str, dtype: str) -> str:
+        return "gap" if self.gap(function, law, dtype) else "fail"
 
     @cached_property
     def _sees_values(self) -> bool:
@@ -157,6 +175,11 @@ def dtype_of(sample: Sample, single: bool = False) -> str:
     """Return the dtype that a sample is about: complex where any argument is."""
     wide = "complex128" if any(d.startswith("complex") for d in _dtypes(sample, arrays=True)) else "float64"
     return SINGLE[wide] if single else wide
+
+
+def _form(sample: Sample) -> Any:
+    """Return which of its parameters a sample gives, and how."""
+    return len(sample.args), tuple(sorted(sample.kwargs)), tuple(type(a) for a in sample.args)
 
 
 def _dtypes(value: Any, arrays: bool = False) -> set[str]:

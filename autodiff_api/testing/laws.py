@@ -12,6 +12,7 @@ vjp            a gradient is the slope along any direction, and has its argument
 jvp            <w, J t> = <Jᵀ w, t>, and the tangent is the slope; J t from dual numbers, Jᵀ w from the graph
 second order   the gradient of a gradient is its slope; forward over reverse gives the same
 compiled       a compiler's results, where the backend has one, are the eager ones
+devices        value, vjp and jvp hold on each of the backend's devices, with results where the arguments are
 =============  =====================================================================================
 """
 
@@ -30,7 +31,7 @@ from .reference import dtypes, on_numpy, values
 from .samples import Array, Sample
 from .setting import PRECISION, Call, Setting, lift
 
-Law: TypeAlias = "Callable[[Setting, str, Sample], None]"
+Law: TypeAlias = "Callable[[Setting, str, Sample], bool]"  # False: there is nothing to check
 STEP = 3e-4  # for differences: of fourth order, so that truncation and rounding are both some 1e-12
 SLOPE = 1e-7  # how well a slope from differences agrees
 DIFFERENTIABLE = ("real floating", "complex floating")
@@ -43,7 +44,7 @@ class LawError(AutodiffError, AssertionError):
 # --- value ---
 
 
-def value(setting: Setting, name: str, sample: Sample) -> None:
+def value(setting: Setting, name: str, sample: Sample) -> bool:
     """Check what comes out against NumPy: number, type, shape, dtype, device and values."""
     call = Call(setting, name, sample)
     with _about(setting, name, sample, "value"):
@@ -63,13 +64,14 @@ def value(setting: Setting, name: str, sample: Sample) -> None:
             found, wanted = call(setting.xp, _tensors(call)), values(call, through=True)
         for i, (y, z) in enumerate(zip(found, wanted, strict=True)):
             _close(setting, sample, y, z, f"output {i}" if len(found) > 1 else "the output")
+    return True
 
 
-def forms(setting: Setting, name: str, sample: Sample) -> None:
+def forms(setting: Setting, name: str, sample: Sample) -> bool:
     """Check that it does not matter which of a function's forms is used for its parameters."""
     call = Call(setting, name, sample)
     if any(p.kind is p.VAR_POSITIONAL for p in call.signature.parameters.values()):
-        return
+        return False
     with _about(setting, name, sample, "forms"):
         args, kwargs = call.arguments(setting.xp, _tensors(call))
         wanted = _as_tuple(call.function(setting.xp)(*args, **kwargs))
@@ -83,6 +85,7 @@ def forms(setting: Setting, name: str, sample: Sample) -> None:
                 for y, z in zip(found, wanted, strict=True):
                     text = f"with keywords {sorted(others)}, the output"
                     _close(setting, sample, y, setting.host(z), text)
+    return True
 
 
 def _spelled(bound: Any, keyword: bool) -> tuple[list[Any], dict[str, Any]]:
@@ -99,13 +102,13 @@ def _spelled(bound: Any, keyword: bool) -> tuple[list[Any], dict[str, Any]]:
     return args, kwargs
 
 
-def kernels(setting: Setting, name: str, sample: Sample) -> None:
+def kernels(setting: Setting, name: str, sample: Sample) -> bool:
     """Check the backend's own kernel of an op against the generic one, where there are both."""
     call = Call(setting, name, sample)
-    generic = call.op and (call.op.kernel or call.op.fallback)
+    generic = None if call.op is None else call.op.kernel or call.op.fallback
     own = setting.backend.kernels.get(name)
     if generic is None or own is None:
-        return
+        return False
     with _about(setting, name, sample, "kernels"):
         args, kwargs = call.arguments(setting.lower, call.raws())
         found = _as_tuple(own(*args, **kwargs))
@@ -113,24 +116,29 @@ def kernels(setting: Setting, name: str, sample: Sample) -> None:
         args, kwargs = there.arguments(there.setting.lower, there.raws())
         for y, z in zip(found, _as_tuple(generic(*args, **kwargs, xp=there.setting.lower)), strict=True):
             _close(setting, sample, y, np.asarray(z), "the backend's kernel's output")
+    return True
 
 
 # --- derivatives ---
 
 
-def vjp(setting: Setting, name: str, sample: Sample) -> None:
+def vjp(setting: Setting, name: str, sample: Sample) -> bool:
     """Check gradients: their shapes, dtypes and devices; against differences, and against NumPy's."""
     call = Call(setting, name, sample)
     with _about(setting, name, sample, "vjp"):
         if sample.refuses:
-            return _refusal(call)
+            _refusal(call)
+            return True
         leaves = _leaves(call)
         outs = call(setting.xp, leaves)
         if call.is_constant:
-            return _never_requires_grad(outs)
+            _never_requires_grad(outs)
+            return False
         if not leaves or sample.order is None:
-            return None
+            return False
         ws = _cotangents(call, outs)
+        if ws and not any(y.requires_grad for y in outs):
+            raise LawError("no output requires grad, though an argument does")
         grads = _gradient(call, outs, leaves, ws)
         for i, (g, x) in enumerate(zip(grads, leaves, strict=True)):
             which = f"the gradient of argument {i}"
@@ -146,16 +154,18 @@ def vjp(setting: Setting, name: str, sample: Sample) -> None:
         if not _is_reference(setting):
             for i, (g, z) in enumerate(zip(grads, _numpys_gradient(call, ws), strict=True)):
                 _close(setting, sample, g, _host(z), f"the gradient of argument {i}", slack=10)
+    return True
 
 
-def jvp(setting: Setting, name: str, sample: Sample) -> None:
+def jvp(setting: Setting, name: str, sample: Sample) -> bool:
     """Check tangents: against gradients, which must be their adjoint, and against differences."""
     call = Call(setting, name, sample)
     if not _has_derivative(call):
-        return
+        return False
     with _about(setting, name, sample, "jvp"):
         if sample.refuses:
-            return _refusal(call, forward=True)
+            _refusal(call, forward=True)
+            return True
         ts = _directions(call)
         outs = _dual_outputs(call, ts)
         tangents = [_tangent_of(setting, y) for y in outs]
@@ -178,13 +188,14 @@ def jvp(setting: Setting, name: str, sample: Sample) -> None:
         if sample.order and not setting.single:
             for i, (t, d) in enumerate(zip(moving, _slopes(call, ts), strict=True)):
                 _close(setting, sample, t, d, f"the tangent of output {i}", precision=SLOPE)
+    return True
 
 
-def second_order(setting: Setting, name: str, sample: Sample) -> None:
+def second_order(setting: Setting, name: str, sample: Sample) -> bool:
     """Check gradients of gradients: against differences of gradients, forward over reverse, and NumPy's."""
     call = Call(setting, name, sample)
     if not _has_derivative(call) or sample.order is None or sample.refuses:
-        return
+        return False
     with _about(setting, name, sample, "second order"):
         leaves = _leaves(call)
         outs = call(setting.xp, leaves)
@@ -206,13 +217,14 @@ def second_order(setting: Setting, name: str, sample: Sample) -> None:
         if not _is_reference(setting):
             for i, (h, z) in enumerate(zip(second, _numpys_gradient(call, ws, vs), strict=True)):
                 _close(setting, sample, h, _host(z), f"the second gradient of argument {i}", slack=100)
+    return True
 
 
-def compiled(setting: Setting, name: str, sample: Sample) -> None:
+def compiled(setting: Setting, name: str, sample: Sample) -> bool:
     """Check that a compiled call gives the eager values and gradients."""
     compile = setting.backend.compile
     if compile is None or not sample.traceable or sample.refuses:
-        return
+        return False
     call = Call(setting, name, sample)
     differentiable = _has_derivative(call) and sample.order is not None
     raws = call.raws()
@@ -230,6 +242,18 @@ def compiled(setting: Setting, name: str, sample: Sample) -> None:
         for i, (y, z) in enumerate(zip(traced, eager, strict=True)):
             _same(f"dtype of compiled result {i}", y.dtype, z.dtype)
             _close(setting, sample, y, setting.host(z), f"compiled result {i}", slack=10)
+    return True
+
+
+def devices(setting: Setting, name: str, sample: Sample) -> bool:
+    """Check that a call and its derivatives work on each device, or on the setting's if it has one, and stay there."""
+    places = setting.backend.devices() if setting.device is None else [setting.device]
+    for device in places:
+        there = Setting(setting.xp, setting.dtype, device)
+        with _about(there, name, sample, f"devices: {device}"):
+            for law in (value, vjp, jvp):
+                law(there, name, sample)
+    return True
 
 
 LAWS: dict[str, Law] = {
@@ -240,6 +264,7 @@ LAWS: dict[str, Law] = {
     "jvp": jvp,
     "second order": second_order,
     "compiled": compiled,
+    "devices": devices,
 }
 
 
@@ -394,7 +419,7 @@ def _about(setting: Setting, name: str, sample: Sample, law: str) -> Iterator[No
         try:
             yield
         except LawError as error:
-            raise LawError(f"{where}: {error}") from None
+            raise error if law.startswith("devices") else LawError(f"{where}: {error}") from None
         except Exception as error:
             raise LawError(f"{where}: {type(error).__name__}: {error}") from error
 
@@ -427,8 +452,8 @@ def _has_dtype(setting: Setting, y: Any, wanted: str, which: str) -> None:
 
 
 def _on_device(setting: Setting, y: Any, which: str) -> None:
-    if setting.device is not None and str(y.device) != str(setting.device):
-        raise LawError(f"{which} is on {y.device}, and must be on {setting.device}, where the arguments are")
+    if setting.where is not None and y.device != setting.where:
+        raise LawError(f"{which} is on {y.device}, and must be on {setting.where}, where the arguments are")
 
 
 def _close(
@@ -441,7 +466,7 @@ def _close(
     slack: float = 1.0,
 ) -> None:
     """Compare arrays, relative to the largest element; nan equals nan, an infinity itself."""
-    a, b = np.asarray(setting.host(found)), np.asarray(wanted)
+    a, b = found if isinstance(found, np.ndarray) else setting.host(found), np.asarray(wanted)
     _same(f"shape of {what}", a.shape, b.shape)
     if a.size == 0:
         return

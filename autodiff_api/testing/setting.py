@@ -72,6 +72,11 @@ class Setting:
         raw = self.lower.asarray(x)
         return raw if self.device is None else self.backend.place(raw, self.device)
 
+    @cached_property
+    def where(self) -> Any:
+        """The device of an array placed here, as arrays report it; None if none was asked for."""
+        return None if self.device is None else self._placed(np.zeros(1, dtype="float32")).device
+
     def host(self, x: Any) -> Array:
         """Return any array of this backend, of whatever type, as NumPy's."""
         while hasattr(x, "_value"):

@@ -72,6 +72,16 @@ def getitem(x: Any, key: Any) -> Any:
     return x[_checked(x.shape, key)]
 
 
+def complex_(re: Any, im: Any) -> Any:
+    """Return the complex numbers with these real and imaginary parts, broadcast against each other.
+
+    >>> complex_(jnp.asarray([1.0]), jnp.asarray(jnp.inf))
+    Array([1.+infj], dtype=complex64)
+    """
+    dtype = jnp.result_type(re, im, jnp.float32)
+    return jax.lax.complex(*jnp.broadcast_arrays(jnp.asarray(re, dtype=dtype), jnp.asarray(im, dtype=dtype)))
+
+
 def scatter_add(x: Any, key: Any, values: Any) -> Any:
     """Return a copy of `x` with `values` added at `key`; where `key` names a place twice, both are added.
 
@@ -192,7 +202,7 @@ BACKEND = Backend(
     array_types=(jax.Array,),
     kernels={
         "asarray": asarray,
-        "complex": jax.lax.complex,
+        "complex": complex_,
         "cumulative_prod": cumulative_prod,
         "from_dlpack": from_dlpack,
         "getitem": getitem,
