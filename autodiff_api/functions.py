@@ -105,7 +105,7 @@ class Functions:
         """Return an array of `shape` filled with a scalar, or with a 0-d tensor, which keeps its graph."""
         if isinstance(fill_value, self.array_class):
             x = self.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape))  # type: ignore[attr-defined]
-            return x.clone() if dtype is None else self.astype(x, dtype)  # type: ignore[attr-defined]
+            return self.asarray(x.clone(), dtype=dtype, device=device, requires_grad=requires_grad)
         value = self._lower.full(shape, fill_value, dtype=dtype, device=self._device(device))
         return self._new(value, requires_grad=requires_grad)
 
@@ -156,7 +156,8 @@ class Functions:
     ) -> Any:
         """Return an array of the shape, dtype and device of `x`, filled with a scalar."""
         if isinstance(fill_value, self.array_class):
-            return self.full(x.shape, fill_value, dtype=dtype or x.dtype)
+            dtype, device = dtype or x.dtype, device or x.device
+            return self.full(x.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
         return self._like("full_like", x, dtype, device, requires_grad, fill_value)
 
     def ones_like(self, x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:

@@ -36,6 +36,17 @@ def test_creation(xp, name):
         assert MAKE[name](xp, dtype=xp.float32, device=device).device == device
 
 
+def test_full_of_a_tensor_keeps_its_graph(xp):
+    x = xp.asarray(3.0, requires_grad=True)
+    for y in (xp.full((2, 2), x, dtype=xp.float32), xp.full_like(xp.ones((2, 2), dtype=xp.float32), x)):
+        assert y.dtype == xp.float32 and y.tolist() == [[3.0, 3.0], [3.0, 3.0]]
+        (g,) = ad.autograd.grad(xp.sum(y), x)
+        assert g.tolist() == 4.0 and g.dtype == x.dtype
+    for device in xp.__array_namespace_info__().devices():
+        leaf = xp.full(2, xp.asarray(3.0, dtype=xp.float32), device=device, requires_grad=True)
+        assert leaf.requires_grad and leaf.device == device
+
+
 def test_a_device_may_lack_a_dtype(xp):
     """On a device without float64 the default is another: it is asked first, not after."""
     info = xp.__array_namespace_info__()
