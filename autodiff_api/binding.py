@@ -12,7 +12,7 @@ from .graph import Leaf
 from .keys import index_value, is_basic, plain_key
 from .modes import mode
 from .namespaces import Bound, Lower, Namespace
-from .record import Several, Single, binary, comparison, constant, decomposition, defer, refuse, single, unary
+from .record import Several, Single, binary, comparison, constant, decomposition, defer, hand_on, single, unary
 from .rules import OPS, Op
 from .tensors import Tensor
 from .views import Derivation, ViewMixin, make_view, viewable
@@ -22,7 +22,7 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
     """Return the function of an op for tensors of a bound class."""
     bound = Bound(op, cls._xp)
     if op.rule is None:
-        return comparison(bound, refuse(bound)) if op.parameters == ("x1", "x2") else constant(bound)
+        return comparison(bound, hand_on(bound)) if op.parameters == ("x1", "x2") else constant(bound)
     if op.name in SPECIAL:
         return SPECIAL[op.name](cls, bound)
     if op.result is not None:
@@ -30,9 +30,9 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
     if op.view:
         return _viewing(cls, Single(bound))
     if op.parameters == ("x",):
-        return unary(bound, refuse(bound))
+        return unary(bound, hand_on(bound))
     if op.parameters == ("x1", "x2"):
-        return binary(bound, refuse(bound))
+        return binary(bound, hand_on(bound))
     if len(op.arrays) == 1 and not op.variadic:
         return single(Single(bound))
     several = Several(bound)
@@ -75,7 +75,7 @@ def _viewing(cls: Any, recorder: Single) -> Callable[..., Any]:
         statics = sort(x, *args, **kwargs)
         value, node = unwrap(x)
         if value is NotImplemented:
-            recorder.bound.refuse(x)
+            return recorder.bound.hand_on(x, (x, *args), kwargs)
         recording = mode().recording
         out, made = record(value, node if recording else None, statics)
         if not isinstance(x, cls):
@@ -108,6 +108,8 @@ def _getitem(cls: Any, bound: Bound) -> Callable[..., Any]:
             value, node = x._value, x._node
         else:
             value, node = unwrap(x)
+            if value is NotImplemented:
+                return bound.hand_on(x, (x, key))
         key = plain_key(key, value_of)
         recording = mode().recording
         out, made = record(value, node if recording else None, (key,))

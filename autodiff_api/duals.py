@@ -127,7 +127,7 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
             else:
                 value, tangent = bound.constant(x), None
                 if value is NotImplemented:
-                    bound.refuse(x)
+                    return bound.hand_on(x, args, kwargs)
             values.append(value)
             tangents.append(tangent)
         if value_of is not None:
@@ -250,6 +250,8 @@ def _flatten(x: Any) -> tuple[tuple[Any, Any], None]:
 
 class DualNamespace(Namespace):
     """The namespace of dual arrays: the standard's, and how to make one from its two parts."""
+
+    _lowest = 1
 
     def dual(self, value: Any, tangent: Any = None) -> Any:
         """Return a dual array of a lower array and its tangent, of the same shape and dtype."""

@@ -55,7 +55,8 @@ class Functions:
 
         `copy=False` shares memory, and raises ValueError where that is impossible. Lists may hold tensors.
         """
-        x = self.array_class._asarray(obj, dtype=dtype, device=device, copy=copy)
+        own = self.above(obj) or self
+        x = own.array_class._asarray(obj, dtype=dtype, device=device, copy=copy)
         return x.requires_grad_() if requires_grad else x
 
     def empty(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
@@ -181,7 +182,13 @@ class Functions:
         found: Any = x
         return found.dtype if isinstance(x, (self.array_class, *self._array_types)) else x
 
+    def above(self, x: Any) -> Any:
+        """Return the namespace of an array that is of another type, over this one's arrays; else None."""
+        raise NotImplementedError
+
     def _value_of(self, x: Any) -> Any:
+        while self.above(x) is not None:
+            x = x._value
         return x._value if isinstance(x, self.array_class) else x
 
     def __array_namespace_info__(self) -> Any:

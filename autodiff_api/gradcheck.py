@@ -41,11 +41,10 @@ def gradcheck(
 
     `func` takes the inputs and returns a tensor or several; Jacobians by the inputs that require grad are compared,
     real and complex, and must agree within `atol + rtol * |numerical|`. Inputs should be float64 or complex128: a
-    warning says so. `check_forward_ad` compares forward mode too, on dual arrays: then `func` must take its functions
-    from the package or from its argument's namespace. `fast_mode` compares one random combination of all entries,
-    `check_undefined_grad` the gradients of several outputs together with those of each, and two passes must agree
-    within `nondet_tol`. Raises GradcheckError with the entries that disagree; returns False instead if
-    `raise_exception` is False.
+    warning says so. `check_forward_ad` compares forward mode too, on dual arrays. `fast_mode` compares one random
+    combination of all entries, `check_undefined_grad` the gradients of several outputs together with those of each,
+    and two passes must agree within `nondet_tol`. Raises GradcheckError with the entries that disagree; returns False
+    instead if `raise_exception` is False.
 
     >>> import autodiff_api as ad
     >>> x = ad.tensor([0.5, 1.0], dtype=ad.float64, requires_grad=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .binding import make_namespace
 from .duals import namespace_over
-from .errors import BackendMismatchError, GradcheckError
+from .errors import GradcheckError
 from .gradients import grad
 from .namespaces import as_backend
 
@@ -133,14 +133,7 @@ class Study:
                 t = self.xp.asarray(direction, dtype=x.dtype, device=x.device) if i == j else None
                 x = over.dual(x.detach(), t)
             moved.append(x)
-        try:
-            outputs = self.run(moved)
-        except BackendMismatchError as error:
-            raise GradcheckError(
-                "in forward mode the function gets dual arrays, and it called functions of another namespace; take "
-                "the namespace from an argument, `xp = x.__array_namespace__()`, or call the package's, `ad.sin(x)`"
-            ) from error
-        return self.tangents([getattr(y, "_tangent", None) for y in outputs])
+        return self.tangents([getattr(y, "_tangent", None) for y in self.run(moved)])
 
     def push_through_gradients(self, j: int, direction: Host) -> dict[int, Host]:
         """Return the same for a function that computes gradients: tensors record what happens to dual arrays."""

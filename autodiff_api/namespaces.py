@@ -126,12 +126,17 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
     """
 
     __array_api_version__ = "2025.12"
+    _lowest = 0  # the height of this array type right over an engine: tensors are what others meet
 
     def __init__(
         self, name: str, lower: Lower, backend: Any, array_types: tuple[type, ...], ops: Mapping[str, Op]
     ) -> None:
         super().__init__(name, f"Array API namespace of autodiff_api tensors on {backend.name}.")
         self._lower, self._backend, self._array_types, self._ops = lower, backend, array_types, ops
+        below = lower._namespace
+        stacked = isinstance(below, Namespace)  # on another array type's namespace, and not on an engine's
+        self._root: Any = below._root if stacked else below
+        self._height: int = below._height + 1 if stacked else self._lowest
         self.array_class: Any = None  # set by the array type, which binds ops to itself
         self._pickled: Any = None  # (function, arguments) that find this namespace again
 
@@ -158,6 +163,13 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
         function.__doc__ = f"{source} `{name}({op.signature})`, recorded."
         function.__signature__ = inspect.signature(signature_of(op.signature))
         return function
+
+    def above(self, x: Any) -> Namespace | None:
+        """Return the namespace of an array (or of its type) that stands higher on the same backend; else None."""
+        own = getattr(x, "_xp", None)
+        if not isinstance(own, Namespace) or own is self or own._root is not self._root:
+            return None
+        return own if own._height > self._height else None
 
     def __dir__(self) -> Iterable[str]:
         main = [name for name in self._ops if "." not in name]
@@ -195,6 +207,9 @@ class Bound:
             return complex(x)
         if isinstance(x, self.xp._array_types) or (x is None and self.op.name in OPTIONAL):
             return x
+        own = getattr(type(x), "_xp", None)
+        if isinstance(own, Namespace) and own.above(self.array) is self.xp and not x.requires_grad:
+            return x._value  # a tensor from outside a transformation: a constant in it
         if getattr(x, "shape", None) == () and type(x).__module__ == "numpy" and not hasattr(x, "__setitem__"):
             return x.item()  # numpy.float32(2) beside another backend's arrays
         return NotImplemented
@@ -235,9 +250,15 @@ class Bound:
                 "them, or give it axes of length 1"
             ) from error
 
-    def refuse(self, x: Any) -> Any:
-        """Raise for an operand that can't take part: another backend's array, or no array at all."""
-        raise mismatch(self.op.name, self.xp, x)
+    def hand_on(self, x: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
+        """Let the namespace of a foreign operand do it, if it stands on this one; else refuse the operand.
+
+        So a function of tensors is one of dual numbers too, although it names its namespace.
+        """
+        above = self.xp.above(x)
+        if above is None:
+            raise mismatch(self.op.name, self.xp, x)
+        return operator.attrgetter(self.op.name)(above)(*args, **(kwargs or {}))
 
 
 def as_backend(xp: Namespace) -> Backend:

@@ -66,7 +66,7 @@ def unary(bound: Bound, foreign: Function) -> Function:
         else:
             value, node = unwrap(x)
             if value is NotImplemented:
-                return foreign(x)
+                return foreign(x, (x,))
         out = kernel(value)
         result = new(tensor)
         result._value = out
@@ -98,14 +98,14 @@ def binary(bound: Bound, foreign: Function) -> Function:
         else:
             v1, n1 = unwrap(x1)
             if v1 is NotImplemented:
-                return foreign(x1)
+                return foreign(x1, (x1, x2))
         if x2.__class__ is tensor:
             v2 = x2._value
             n2 = x2._node
         else:
             v2, n2 = unwrap(x2)
             if v2 is NotImplemented:
-                return foreign(x2)
+                return foreign(x2, (x1, x2))
         try:
             out = kernel(v1, v2)
         except (TypeError, ValueError) as error:
@@ -138,12 +138,12 @@ def constant(bound: Bound) -> Function:
     """Bind a function whose derivative is zero: nothing is recorded, whatever its inputs."""
     tensor, kernel, unwrap = bound.array, bound.kernel, unwrapper(bound)
 
-    def value_of(x: Any) -> Any:
-        value = unwrap(x)[0]
-        return bound.refuse(x) if value is NotImplemented else value
-
     def call(*args: Any, **kwargs: Any) -> Any:
-        out = kernel(*map(value_of, args), **{k: v._value if isinstance(v, tensor) else v for k, v in kwargs.items()})
+        values = [unwrap(x)[0] for x in args]
+        for x, value in zip(args, values, strict=True):
+            if value is NotImplemented:
+                return bound.hand_on(x, args, kwargs)
+        out = kernel(*values, **{k: v._value if isinstance(v, tensor) else v for k, v in kwargs.items()})
         return tuple(map(tensor._make, out)) if isinstance(out, tuple | list) else tensor._make(out)
 
     return call
@@ -156,10 +156,10 @@ def comparison(bound: Bound, foreign: Function) -> Function:
     def call(x1: Any, x2: Any, /) -> Any:
         v1 = x1._value if x1.__class__ is tensor else unwrap(x1)[0]
         if v1 is NotImplemented:
-            return foreign(x1)
+            return foreign(x1, (x1, x2))
         v2 = x2._value if x2.__class__ is tensor else unwrap(x2)[0]
         if v2 is NotImplemented:
-            return foreign(x2)
+            return foreign(x2, (x1, x2))
         try:
             return make(kernel(v1, v2))
         except (TypeError, ValueError) as error:
@@ -246,7 +246,7 @@ class Several(Recorder):
         for x in arrays:
             value, node = self.unwrap(x)
             if value is NotImplemented:
-                bound.refuse(x)
+                return bound.hand_on(x, args, kwargs)
             values.append(value)
             nodes.append(node)
         try:
@@ -269,7 +269,7 @@ class Several(Recorder):
 def single(recorder: Single) -> Function:
     """Return the function of an op of one array."""
     tensor, unwrap, sort, record = recorder.bound.array, recorder.unwrap, recorder.statics, recorder.record
-    foreign, keep = recorder.bound.refuse, recorder.bound.keep
+    hand_on, keep = recorder.bound.hand_on, recorder.bound.keep
 
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         statics = sort(x, *args, **kwargs)
@@ -279,7 +279,7 @@ def single(recorder: Single) -> Function:
         else:
             value, node = unwrap(x)
             if value is NotImplemented:
-                return foreign(x)
+                return hand_on(x, (x, *args), kwargs)
         if node is not None and not mode().recording:
             node = None
         out, made = record(value, node, statics)
@@ -301,21 +301,21 @@ def decomposition(recorder: Single) -> Function:
         statics = sort(x, *args, **kwargs)
         value, node = unwrap(x)
         if value is NotImplemented:
-            return recorder.bound.refuse(x)
+            return recorder.bound.hand_on(x, (x, *args), kwargs)
         return record(value, node if mode().recording else None, statics)
 
     return call
 
 
-def refuse(bound: Bound) -> Function:
-    """Return what a function does with a foreign operand: raise."""
-    return bound.refuse
+def hand_on(bound: Bound) -> Function:
+    """Return what a function does with a foreign operand: another array type may know it; raise if none does."""
+    return bound.hand_on
 
 
 def defer(bound: Bound) -> Function:
-    """Return what an operator does with a foreign operand: raise for another backend's array, else defer."""
+    """Return what an operator does with a foreign operand: defer if it is no array, else as a function does."""
 
-    def foreign(x: Any) -> Any:
-        return bound.refuse(x) if backend_name(x) is not None else NotImplemented
+    def foreign(x: Any, args: Sequence[Any]) -> Any:
+        return bound.hand_on(x, args) if backend_name(x) is not None else NotImplemented
 
     return foreign

@@ -115,3 +115,30 @@ def test_under_jit():
     np.testing.assert_allclose(plain, compiled, rtol=1e-6)
     through = jax.jit(lambda x: f(xp, x))(xp.dual(jax.numpy.asarray(V), jax.numpy.asarray(T)))
     np.testing.assert_allclose(through._tangent, compiled[1], rtol=1e-6)
+
+
+def test_a_function_that_names_its_namespace_takes_duals_too(base):
+    """What tensors' functions don't know, they hand on to the array type that stands higher."""
+    xp = ad.namespace(base.name)
+    x = xp.asarray(V, requires_grad=True)
+    over = duals.namespace_over(as_backend(xp))
+    z = over.dual(x, xp.asarray(T))
+    for y in (
+        xp.sum(xp.sin(z) * xp.asarray(V) + xp.concat([z, x])[:3] - xp.clip(x, 0.0, z) + 2 * z[1:2]),
+        xp.linalg.vector_norm(xp.asarray(z)) + xp.max(xp.sort(x * z)) + xp.where(xp.less(z, 1), z, 0.0)[0],
+        xp.einsum("i,i", z, xp.ones_like(z)),
+        x @ z,
+    ):
+        assert isinstance(y, over.array_class)
+        assert y._tangent is not None
+    assert xp.result_type(z, x) == x.dtype
+    assert not isinstance(xp.argmax(z), ad.Tensor)
+    tensors = make_namespace(as_backend(duals.namespace_over(base)))
+    high = tensors.asarray(V)
+    assert isinstance(xp.sin(high), tensors.array_class)
+    once = duals.namespace_over(base)
+    z = once.dual(base.namespace.asarray(V), base.namespace.asarray(T))
+    assert (z * x.detach())._tangent is not None  # a constant
+    assert isinstance(xp.multiply(x.detach(), z), once.array_class)
+    with pytest.raises(TypeError, match="met a tensor"):
+        z * x  # whose gradient would be lost

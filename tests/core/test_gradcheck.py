@@ -249,10 +249,9 @@ def test_arguments_are_checked():
         gradcheck(lambda x: 2.0, leaf(A))
 
 
-def test_a_namespace_held_from_before_is_explained():
+def test_a_function_may_hold_its_namespace():
     xp = ad.namespace("numpy")
-    with pytest.raises(ad.GradcheckError, match="take the namespace from an argument"):
-        gradcheck(xp.sin, leaf(A), check_forward_ad=True)
+    assert gradcheck(lambda x: xp.sin(x) * x + xp.zeros_like(x), leaf(A), check_forward_ad=True)
 
 
 def test_cotangents_may_be_given_and_have_gaps(backend):
