@@ -77,7 +77,7 @@ DIGAMMA_DENOMINATOR = (
     0.0021284987017821144,
     -0.55789841321675513e-6,
 )
-ROOT, ROOT_REST = 1.4616321325302124, 1.2438149938918909e-08  # the first is exact in float32 too
+ROOT = (1.4616321325302124, 1.2438149938918909e-08, 4.341643069426251e-25)  # a sum; the first is exact in float32
 
 
 def reduced(x: Any, xp: Any) -> tuple[Any, Any, Any]:
@@ -154,7 +154,7 @@ def positive_digamma(x: Any, xp: Any) -> Any:
         y = xp.where(high, y - 1, y)
         total = xp.where(high, total + 1 / y, total)
     slope = polynomial(DIGAMMA_NUMERATOR, y - 1) / polynomial(DIGAMMA_DENOMINATOR, y - 1) + DIGAMMA_MEAN
-    near = ((y - ROOT) - ROOT_REST) * slope + total
+    near = (((y - ROOT[0]) - ROOT[1]) - ROOT[2]) * slope + total
     z = xp.where(large, x, 10.0)
     far = xp.log(z) - 0.5 / z - polynomial(DIGAMMA_TAIL, 1 / z / z) / z / z
     return xp.where(large, far, near)
