@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.add_parser("census", help="count the standard's functions by how they are differentiated")
     command.set_defaults(run=census)
 
+    command = commands.add_parser("conventions", help="print the value of every delicate derivative, as a page")
+    command.set_defaults(run=conventions)
+
     options = parser.parse_args(arguments)
     return int(options.run(options))
 
@@ -70,6 +73,14 @@ def census(options: argparse.Namespace) -> int:
     from autodiff_api.testing.census import as_text
 
     print(as_text())
+    return 0
+
+
+def conventions(options: argparse.Namespace) -> int:
+    """Print the page of the reference that lists every delicate derivative."""
+    from autodiff_api.testing.conventions import as_markdown
+
+    print(as_markdown(), end="")
     return 0
 
 
