@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .insist import insisted
 from .kinds import General, Rule
 from .matrices import (
+    active,
     adjoint,
     between_equals,
     diagonal_matrix,
@@ -63,7 +64,8 @@ def eigh_vjp(t: Any, out: Any, xp: Any) -> Any:
     stretch, gap = hermitian(inner, xp), gaps(w)
     limit, idle = between_equals(stretch, tw, eps, xp), is_noise(pairs(xp.abs(tw)) * scale, eps * amount, xp)
     known = is_noise(turn, eps * amount, xp) & (is_noise(no_diagonal(stretch, xp), eps * amount, xp) | ~idle)
-    core = quotient(turn, gap, known, is_noise(gap, eps * scale, xp), xp, limit) + diagonal_matrix(tw, xp)
+    moves = active(tv, bound=eps * amount, xp=xp)
+    core = quotient(turn, gap, known, is_noise(gap, eps * scale, xp), xp, limit, moves) + diagonal_matrix(tw, xp)
     return product(xp, v, core, adjoint(v, xp))
 
 
@@ -110,7 +112,8 @@ def eig_vjp(t: Any, out: Any, xp: Any) -> Any:
     turn = without_phase(turn, eps * amount, eps, "eig", "eigenvectors", xp)
     idle = is_noise(pairs(xp.abs(tw)) * scale, eps * amount, xp) | on_diagonal(turn, xp)
     known, gap = is_noise(turn, eps * amount, xp) & idle, xp.conj(gaps(w))
-    core = quotient(turn, gap, known, is_noise(gap, eps * scale, xp), xp) + diagonal_matrix(tw, xp)
+    moves = active(tv, bound=eps * amount, xp=xp)
+    core = quotient(turn, gap, known, is_noise(gap, eps * scale, xp), xp, None, moves) + diagonal_matrix(tw, xp)
     return product(xp, forth, core, back)
 
 

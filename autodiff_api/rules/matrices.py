@@ -93,10 +93,16 @@ def noise(x: Any, xp: Any) -> float:
     return float(16 * max(x.shape[-1], 1) * xp.finfo(xp.abs(x).dtype).eps)
 
 
-def quotient(k: Any, d: Any, known: Any, nil: Any, xp: Any, limit: Any = None) -> Any:
-    """Return k / d; where `nil` says that d is zero, `limit` (or 0) if it is `known` that this is right, else nan."""
+def quotient(k: Any, d: Any, known: Any, nil: Any, xp: Any, limit: Any = None, moves: Any = False) -> Any:
+    """Return k / d; where `nil` says that d is zero, `limit` (or 0) if it is `known` that this is right, else nan.
+
+    A limit at one point says nothing about others: where k `moves`, the result's own derivative is nan.
+    """
     ratio = k / xp.where(nil, xp.ones_like(d), d)
     limit = xp.zeros_like(ratio) if limit is None else limit
+    closed = nil & known & moves
+    point = xp.sqrt(xp.where(closed, 0 * k, xp.ones_like(k)))  # 0, with an infinite slope
+    limit = limit + xp.where(closed, point, xp.zeros_like(point))
     return xp.where(nil, xp.where(known, limit, math.nan), ratio)
 
 
@@ -105,18 +111,29 @@ def between_equals(stretch: Any, t: Any, eps: float, xp: Any) -> Any:
 
     Through a function of the matrix, V f(L) Vᴴ, the Hermitian part of the cotangent of V, in V's own basis, is
     `stretch` = 2 f(l) G, with G the loss's gradient, and the cotangent of L is `t` = f'(l) diag(G). What is wanted,
-    f'(l) G, is therefore `stretch` times their ratio on the diagonal, if its two elements there agree on one. Where
-    f(l) is 0, as for a logarithm at 1, the cotangents show nothing, and the result is that of a loss of L alone.
+    f'(l) G, is therefore `stretch` times their ratio on the diagonal, if its two elements there agree on one, and are
+    not equal: then a second function, or a loss of L beside the first, would show in a second ratio, but two equal
+    elements agree on anything. Where f(l) is 0, as for a logarithm at 1, the cotangents show nothing, and the result is
+    that of a loss of L alone.
     """
-    own = real_diagonal(stretch, xp)
+    own, size = real_diagonal(stretch, xp), largest(stretch, xp)
     mine, other, t1, t2 = own[..., None, :], own[..., :, None], t[..., None, :], t[..., :, None]
-    size, noisy = mine * mine + other * other, eps * largest(stretch, xp)
-    blind = size <= noisy * noisy
-    agree = is_noise(t1 * other - t2 * mine, noisy * largest(t[..., None], xp), xp) & ~blind
-    ratio = (t1 * mine + t2 * other) / xp.where(blind, xp.ones_like(size), size)
-    nothing = is_noise(stretch, noisy, xp) | on_diagonal(stretch, xp)
-    limit = xp.where(agree, xp.where(nothing, xp.zeros_like(stretch), stretch) * ratio, math.nan)
+    total, most = mine * mine + other * other, largest(t[..., None], xp)
+    blind = total <= (eps * size) ** 2
+    agree = is_noise(t1 * other - t2 * mine, eps * size * most, xp) & ~blind
+    tells = ~is_noise(mine - other, math.sqrt(eps) * size, xp) | ((t1 == 0) & (t2 == 0))
+    ratio = (t1 * mine + t2 * other) / xp.where(blind, xp.ones_like(total), total)
+    nothing = is_noise(stretch, eps * size, xp) | on_diagonal(stretch, xp)
+    limit = xp.where(agree & tells, xp.where(nothing, xp.zeros_like(stretch), stretch) * ratio, math.nan)
     return xp.where(nothing, xp.zeros_like(stretch), limit)
+
+
+def active(*columns: Any, bound: Any, xp: Any) -> Any:
+    """Tell which pairs of vectors the cotangents depend on, given as columns, by more than rounding."""
+    total = xp.sum(xp.abs(columns[0]), axis=-2)
+    for more in columns[1:]:
+        total = total + xp.sum(xp.abs(more), axis=-2)
+    return pairs(total) > bound
 
 
 def invertible(x: Any, singular: Any, xp: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .insist import insisted
 from .kinds import General, Rule
 from .matrices import (
+    active,
     adjoint,
     between_equals,
     diagonal_matrix,
@@ -74,20 +75,21 @@ def reduced_svd_vjp(t: Any, out: Any, xp: Any) -> Any:
     scale, eps = scale_of(s, xp), noise(s, xp)
     bound = eps * (largest(left, xp) + largest(right, xp) + largest(ts[..., None], xp) * scale)
     idle, nil = xp.abs(ts) * scale[..., 0] <= bound[..., 0], s <= eps * scale[..., 0]
-    core = svd_core(left, right, s, ts, idle, bound, eps * scale, xp) + diagonal_matrix(ts, xp)
+    moves = active(tu, xp.matrix_transpose(tvh), bound=bound, xp=xp)
+    core = svd_core(left, right, s, ts, idle, bound, eps * scale, moves, xp) + diagonal_matrix(ts, xp)
     g = product(xp, u, core, vh)
     if u.shape[-2] > s.shape[-1]:
         outside = tu - xp.matmul(u, left)
         known = is_noise(outside, bound, xp) & idle[..., None, :]
-        g = g + xp.matmul(quotient(outside, s[..., None, :], known, nil[..., None, :], xp), vh)
+        g = g + xp.matmul(quotient(outside, s[..., None, :], known, nil[..., None, :], xp, None, True), vh)
     if vh.shape[-1] > s.shape[-1]:
         outside = tvh - xp.matmul(adjoint(right, xp), vh)
         known = is_noise(outside, bound, xp) & idle[..., :, None]
-        g = g + xp.matmul(u, quotient(outside, s[..., :, None], known, nil[..., :, None], xp))
+        g = g + xp.matmul(u, quotient(outside, s[..., :, None], known, nil[..., :, None], xp, None, True))
     return g
 
 
-def svd_core(left: Any, right: Any, s: Any, ts: Any, idle: Any, bound: Any, nil: Any, xp: Any) -> Any:
+def svd_core(left: Any, right: Any, s: Any, ts: Any, idle: Any, bound: Any, nil: Any, moves: Any, xp: Any) -> Any:
     """Return (P + Q) / (s[j] - s[i]) + (P - Q) / (s[j] + s[i]), with the skew parts P of Uᴴ tu and Q of Vᴴ tv.
 
     That is 2 (P s[j] + Q s[i]) / (s[j]² - s[i]²), in a form that does not overflow and of which half is finite when
@@ -100,9 +102,11 @@ def svd_core(left: Any, right: Any, s: Any, ts: Any, idle: Any, bound: Any, nil:
     together = without_phase(together, bound, noise(s, xp), "svd", "singular vectors", xp)
     known = is_noise(together, bound, xp) & is_noise(strain, bound, xp)
     gap, total = gaps(s), pairs(s)
-    core = quotient(together, gap, known, is_noise(gap, nil, xp), xp, limit)
-    known = both_idle if is_complex(apart, xp) else both_idle | on_diagonal(apart, xp)
-    return core + quotient(apart, total, is_noise(apart, bound, xp) & known, is_noise(total, nil, xp), xp)
+    core = quotient(together, gap, known, is_noise(gap, nil, xp), xp, limit, moves)
+    if not is_complex(apart, xp):
+        apart, both_idle = no_diagonal(apart, xp), both_idle | on_diagonal(apart, xp)
+    known = is_noise(apart, bound, xp) & both_idle
+    return core + quotient(apart, total, known, is_noise(total, nil, xp), xp, None, moves)
 
 
 def svd_jvp(t: Any, out: Any, xp: Any) -> Any:

@@ -6,6 +6,8 @@ does not depend on it.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -196,7 +198,7 @@ def host(x):
 def slope(f, h=3e-4):
     """Return f'(0) by central differences, extrapolated twice."""
     first = [float(host(f(s)) - host(f(-s))) / (2 * s) for s in (h, h / 2, h / 4)]
-    second = [(4 * b - a) / 3 for a, b in zip(first, first[1:], strict=False)]
+    second = [(4 * b - a) / 3 for a, b in pairwise(first)]
     return (16 * second[1] - second[0]) / 15
 
 
