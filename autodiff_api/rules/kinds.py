@@ -228,7 +228,8 @@ def _expression(name: str, op: Op) -> str:
         return f"p[{op.statics.index(name)}]"
     base, _, fact = name.rpartition("_")
     if base in op.arrays and fact in FACTS:
-        return f"tuple([x.{fact} for x in arrays])" if op.variadic else f"{base}.{fact}"
+        read = f"getattr({base}, 'device', None)" if fact == "device" else f"{base}.{fact}"  # None while it is traced
+        return f"tuple([x.{fact} for x in arrays])" if op.variadic else read
     return name
 
 

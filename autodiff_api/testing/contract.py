@@ -42,7 +42,7 @@ def _devices(checks: Checks) -> Iterator[str]:
     devices = list(backend.devices())
     if not devices:
         yield "`devices()` lists none"
-    raw: Any = backend.namespace.asarray(1.5)
+    raw: Any = backend.namespace.asarray(1.5, dtype=backend.namespace.float32)
     for device in devices:
         for name in (device, str(device)):
             if backend.place(raw, name).device != backend.place(raw, device).device:

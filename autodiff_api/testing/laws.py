@@ -248,7 +248,10 @@ def compiled(setting: Setting, name: str, sample: Sample) -> bool:
 def devices(setting: Setting, name: str, sample: Sample) -> bool:
     """Check that a call and its derivatives work on each device, or on the setting's if it has one, and stay there."""
     places = setting.backend.devices() if setting.device is None else [setting.device]
+    inspection = setting.xp.__array_namespace_info__()
     for device in places:
+        if setting.dtype not in inspection.dtypes(device=device):
+            continue
         there = Setting(setting.xp, setting.dtype, device)
         with _about(there, name, sample, f"devices: {device}"):
             for law in (value, vjp, jvp):

@@ -7,6 +7,7 @@ depend on it: projectors, weighted differently, which see every well-defined der
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,8 @@ def through_eig(xp: Any, out: Any) -> tuple[Any, ...]:
     """Return functions of the matrix, V f(L) V⁻¹, which depend neither on scale nor on order."""
     values, v = out
     inverse = xp.linalg.inv(v)
-    return (v * (values * values)[..., None, :]) @ inverse, (v * xp.exp(values)[..., None, :]) @ inverse
+    sizes = xp.sum(xp.abs(v) ** 4, axis=-1)  # of unit vectors, in no order
+    return (v * (values * values)[..., None, :]) @ inverse, (v * xp.exp(values)[..., None, :]) @ inverse, sizes
 
 
 def through_eigvals(xp: Any, values: Any) -> tuple[Any, ...]:
@@ -110,6 +112,14 @@ def det(draw: Draw) -> Iterator[Sample]:
     yield Sample((np.asarray([[1.0, 2.0], [2.0, 4.0]]),), name="singular")
     u, v = unitary(draw, 3, 3), unitary(draw, 3, 3)
     yield Sample(((u * np.asarray([2.0, 0.7, 0.0])) @ v,), name="of rank 2")
+    u, v = unitary(draw, 3, 3, complex=True), unitary(draw, 3, 3, complex=True)
+    yield Sample(((u * np.asarray([2.0, 0.7, 0.0])) @ v,), name="complex, of rank 2")
+    yield Sample(((u * np.asarray([2.0, 0.7, 1e-6])) @ v,), name="complex, nearly of rank 2", loss=10.0)
+
+
+def adjugate(draw: Draw) -> Iterator[Sample]:
+    for sample in det(draw):
+        yield replace(sample, order=1) if "complex, of rank" in sample.name else sample
 
 
 def triangular(draw: Draw) -> Iterator[Sample]:
@@ -190,6 +200,10 @@ def pinv(draw: Draw) -> Iterator[Sample]:
         yield Sample((with_singular_values(draw, m, n, complex=True),), name="complex")
     yield Sample((with_singular_values(draw, 3, 2, 2),), name="stack")
     yield Sample((with_singular_values(draw, 3, 2),), {"rtol": 1e-3})
+    for m, n in ((3, 3), (4, 3), (3, 4)):
+        yield Sample((with_singular_values(draw, m, n),), {"rtol": 0.4}, name="leaving one out")
+    yield Sample((with_singular_values(draw, 3, 4, complex=True),), {"rtol": 0.4}, name="complex, leaving one out")
+    yield Sample((with_singular_values(draw, 3, 4, 2),), {"rtol": np.asarray([0.4, 0.7])}, name="an rtol for each")
     yield Sample((transposed(with_singular_values(draw, 3, 2)),), name="by columns")
     yield Sample((draw.normal(0, 2, 3),), name="zero size")
 
@@ -251,7 +265,7 @@ def svdvals(draw: Draw) -> Iterator[Sample]:
 
 
 MAKERS: dict[str, Maker] = {
-    "linalg.adjugate": det,
+    "linalg.adjugate": adjugate,
     "linalg.cholesky": cholesky,
     "linalg.det": det,
     "linalg.eig": eig,
