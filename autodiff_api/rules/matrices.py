@@ -133,7 +133,8 @@ def active(*columns: Any, bound: Any, xp: Any) -> Any:
     total = xp.sum(xp.abs(columns[0]), axis=-2)
     for more in columns[1:]:
         total = total + xp.sum(xp.abs(more), axis=-2)
-    return pairs(total) > bound
+    both = pairs(total)
+    return (both > bound) & ~on_diagonal(both, xp)
 
 
 def invertible(x: Any, singular: Any, xp: Any) -> Any:

@@ -9,6 +9,18 @@ import jax
 import jax.numpy as jnp
 
 
+def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
+    """Return how many singular values exceed `rtol` times the largest, for which JAX takes `rtol` itself.
+
+    >>> matrix_rank(jnp.asarray([[10.0, 0.0], [0.0, 1.0]]), rtol=0.5).item()
+    1
+    """
+    s = jnp.linalg.svd(x, compute_uv=False)
+    rtol = max(x.shape[-2:]) * jnp.finfo(s.dtype).eps if rtol is None else rtol
+    cut = jnp.asarray(rtol, dtype=s.dtype) * jnp.max(s, axis=-1, initial=0.0)
+    return jnp.count_nonzero(s > cut[..., None], axis=-1)
+
+
 def solve_triangular(x1: Any, x2: Any, /, *, upper: bool = False) -> Any:
     """Return the solution of ``x1 @ out = x2``, reading one triangle of `x1`.
 
@@ -20,4 +32,7 @@ def solve_triangular(x1: Any, x2: Any, /, *, upper: bool = False) -> Any:
     return jax.scipy.linalg.solve_triangular(x1, x2, lower=not upper)
 
 
-KERNELS: dict[str, Callable[..., Any]] = {"linalg.solve_triangular": solve_triangular}
+KERNELS: dict[str, Callable[..., Any]] = {
+    "linalg.matrix_rank": matrix_rank,
+    "linalg.solve_triangular": solve_triangular,
+}
