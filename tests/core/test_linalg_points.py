@@ -433,3 +433,13 @@ def test_nothing_to_decompose(backend, shape):
         loss = sum(xp.sum(xp.abs(o)) for o in outs)
         (g,) = ad.autograd.grad(loss, x, create_graph=True)
         assert g.shape == shape, name
+
+
+def test_the_rank_is_relative(backend):
+    """Singular values count beside the largest: one tolerance for all matrices of a stack, or one for each."""
+    xp = ad.namespace(backend)
+    x = xp.asarray(np.stack([np.diag([10.0, 1.0, 1e-20]), np.zeros((3, 3))]), requires_grad=True)
+    assert xp.linalg.matrix_rank(x).tolist() == [2, 0]
+    assert xp.linalg.matrix_rank(x, rtol=0.5).tolist() == [1, 0]
+    assert xp.linalg.matrix_rank(x, rtol=xp.asarray([0.05, 0.5])).tolist() == [2, 0]
+    assert not xp.linalg.matrix_rank(x).requires_grad

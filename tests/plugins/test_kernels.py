@@ -167,7 +167,16 @@ OWN = {  # not the standard's: tested above and below
     "complex", "getitem", "linalg.solve_triangular", "scatter_add", "setitem", "to_device",
 }  # fmt: skip
 # What the namespace gives is wrong: tests/standard/test_mends.py
-MENDED = {"asarray", "cumulative_prod", "expm1", "floor_divide", "from_dlpack", "linalg.matrix_rank", "remainder", "tanh"}
+MENDED = {
+    "asarray",
+    "cumulative_prod",
+    "expm1",
+    "floor_divide",
+    "from_dlpack",
+    "linalg.matrix_rank",
+    "remainder",
+    "tanh",
+}
 
 
 @pytest.mark.parametrize("name", STANDARD)
