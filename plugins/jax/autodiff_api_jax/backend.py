@@ -113,19 +113,6 @@ def setitem(x: Any, key: Any, value: Any) -> Any:
         return setitem(x, key, value[0])  # x[0] = [[1, 2]]: NumPy drops leading ones, JAX does not
 
 
-def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
-    """Return how many singular values are larger than `rtol` times the largest; jax.numpy's `rtol` is absolute.
-
-    >>> matrix_rank(jnp.asarray([[4.0, 0.0], [0.0, 1.0]]), rtol=0.5)
-    Array(1, dtype=int32)
-    """
-    values = jnp.linalg.svdvals(x)
-    if rtol is None:
-        rtol = max(x.shape[-2:]) * jnp.finfo(values.dtype).eps
-    largest = jnp.max(values, axis=-1, keepdims=True, initial=0.0)
-    return jnp.sum(values > largest * jnp.asarray(rtol, dtype=values.dtype)[..., None], axis=-1)
-
-
 def permute_dims(x: Any, axes: tuple[int, ...]) -> Any:
     """Return `x` with its axes in another order; they may be negative, as the standard has it since 2025.12.
 
@@ -219,7 +206,6 @@ BACKEND = Backend(
         "cumulative_prod": cumulative_prod,
         "from_dlpack": from_dlpack,
         "getitem": getitem,
-        "linalg.matrix_rank": matrix_rank,
         "permute_dims": permute_dims,
         "remainder": remainder,
         "scatter_add": scatter_add,
