@@ -1,0 +1,325 @@
+"""Break every rule on purpose, and count how many breaches a law or a convention notices.
+
+    python tests/laws/mutate.py [OP ...]
+
+Two kinds of mutants. *Wrapped*: a formula's result with its sign turned, doubled, or zero, for each parameter and each
+mode. *Cut*: the source of the rules with one term of a sum or difference dropped, one factor of a product or one
+divisor dropped, one minus sign dropped, one condition of a `where` turned; these are tried on the ops that use the
+function they are in. A mutant is caught if the laws for its op fail on NumPy, or a row of the conventions does. The exit
+status is 1 if one survives that is not in EQUIVALENT, which says why nothing can notice it.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import inspect
+import sys
+import types
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import autodiff_api as ad
+from autodiff_api import rules
+from autodiff_api.binding import make_namespace
+from autodiff_api.rules import CHAPTERS, OPS, General, Op
+from autodiff_api.rules.kinds import Rule
+from autodiff_api.testing import laws
+from autodiff_api.testing import setting as settings
+from autodiff_api.testing.checks import Checks
+from autodiff_api.testing.conventions import FIRST, SECOND
+
+LAWS = ("vjp", "jvp", "second order")
+EQUIVALENT: dict[str, str] = {}  # the mutant's name: why no law can notice it
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A broken rule: what was done to it, and the ops to try it on, by name."""
+
+    name: str
+    ops: dict[str, Op]
+    kind: str = "wrapped"
+
+
+# --- wrapped: the result of a formula is turned, doubled or lost ---
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "negated": lambda g: -g,
+    "doubled": lambda g: 2 * g,
+    "lost": lambda g: 0 * g,
+}
+
+
+def changed(formula: Callable[..., Any], change: Callable[[Any], Any], which: int | None = None) -> Callable[..., Any]:
+    """Return a formula of the same parameters whose result is changed; `which` of several, or all."""
+
+    @functools.wraps(formula)
+    def mutated(*args: Any, **kwargs: Any) -> Any:
+        out = formula(*args, **kwargs)
+        if not isinstance(out, tuple | list):
+            return change(out)
+        parts = [change(g) if g is not None and which in (None, i) else g for i, g in enumerate(out)]
+        return type(out)(parts) if type(out) in (tuple, list) else tuple(parts)
+
+    mutated.__signature__ = inspect.signature(formula)  # type: ignore[attr-defined]
+    return mutated
+
+
+def wrapped(op: Op) -> Iterator[Mutant]:
+    rule = op.rule
+    assert rule is not None
+    for what, change in CHANGES.items():
+        if isinstance(rule, General):
+            several = len(rule.formulas) > 1
+            for i, name in enumerate(rule.formulas if several else [None]):
+                vjp = changed(rule.vjp, change, i if several else None)
+                broken = General(vjp, rule.jvp, tuple(rule.formulas))
+                yield Mutant(f"{op.name}: vjp {name or ''} {what}", {op.name: replace(op, rule=broken)})
+            broken = General(rule.vjp, changed(rule.jvp, change), tuple(rule.formulas))
+            yield Mutant(f"{op.name}: jvp {what}", {op.name: replace(op, rule=broken)})
+        else:
+            for name, formula in rule.formulas.items():
+                if is_zero(formula) and what != "lost":
+                    continue
+                broken: Rule = type(rule)(**{**rule.formulas, name: changed(formula, change)})
+                if is_zero(formula):
+                    broken = type(rule)(**{**rule.formulas, name: lambda t: t})
+                    yield Mutant(f"{op.name}: {name} passes", {op.name: replace(op, rule=broken)})
+                else:
+                    yield Mutant(f"{op.name}: {name} {what}", {op.name: replace(op, rule=broken)})
+
+
+def is_zero(formula: Any) -> bool:
+    return formula is rules.kinds.zero
+
+
+# --- cut: the source with one piece missing ---
+
+
+def pieces(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Yield what an expression becomes with a term, a factor, a divisor or a sign dropped, or a condition turned."""
+    match node:
+        case ast.BinOp(left=a, op=ast.Add() | ast.Sub(), right=b) if not is_number(a) or not is_number(b):
+            yield f"{ast.unparse(a)} alone of {ast.unparse(node)}", a
+            minus = isinstance(node.op, ast.Sub)
+            yield f"{ast.unparse(b)} alone of {ast.unparse(node)}", ast.UnaryOp(ast.USub(), b) if minus else b
+        case ast.BinOp(left=a, op=ast.Mult(), right=b):
+            yield f"{ast.unparse(a)} alone of {ast.unparse(node)}", a
+            yield f"{ast.unparse(b)} alone of {ast.unparse(node)}", b
+        case ast.BinOp(left=a, op=ast.Div(), right=_):
+            yield f"undivided {ast.unparse(node)}", a
+        case ast.UnaryOp(op=ast.USub(), operand=x) if not is_number(x):
+            yield f"no minus in {ast.unparse(node)}", x
+        case ast.Call(func=ast.Attribute(attr="where"), args=[condition, yes, no]):
+            turned = ast.Call(node.func, [condition, no, yes], [])
+            yield f"turned {ast.unparse(node)}", turned
+        case ast.Call(func=ast.Attribute(attr="conj"), args=[x]):
+            yield f"no conj in {ast.unparse(node)}", x
+
+
+def is_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant)
+
+
+def in_index(tree: ast.AST) -> set[int]:
+    """Return the ids of what computes shapes, axes and keys, where a cut would only crash."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript):
+            found |= {id(n) for n in ast.walk(node.slice)}
+        if isinstance(node, ast.keyword):
+            found |= {id(n) for n in ast.walk(node.value)}
+    return found
+
+
+class Swap(ast.NodeTransformer):
+    """Put one node in the place of another."""
+
+    def __init__(self, old: ast.AST, new: ast.AST) -> None:
+        self.old, self.new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self.new if node is self.old else self.generic_visit(node)
+
+
+def cut(module: types.ModuleType) -> Iterator[Mutant]:
+    """Yield the mutants of a chapter's source, each with the ops that it concerns."""
+    path = Path(str(module.__file__))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    users = users_of(tree)
+    for place in tree.body:
+        owner = getattr(place, "name", None) if isinstance(place, ast.FunctionDef) else None
+        if isinstance(place, ast.FunctionDef):
+            scopes = [(place, users.get(place.name, set()))]
+        elif isinstance(place, ast.AnnAssign | ast.Assign) and isinstance(place.value, ast.Dict) and is_rules(place):
+            pairs = zip(place.value.keys, place.value.values, strict=True)
+            scopes = [(value, {key.value}) for key, value in pairs if isinstance(key, ast.Constant)]
+        else:
+            continue
+        for scope, ops in scopes:
+            skipped = in_index(scope)
+            for node in ast.walk(scope):
+                if id(node) in skipped:
+                    continue
+                for what, new in pieces(node):
+                    name = f"{path.stem}.{owner or '/'.join(sorted(ops))}: {what}"
+                    yield Mutant(name, ops_from(module, mutated_tree(path, node, new), ops), "cut")
+
+
+def mutated_tree(path: Path, node: ast.AST, new: ast.AST) -> ast.Module:
+    """Return the module's tree with the piece at the place of `node` exchanged."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    place = (type(node), node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+    for old in ast.walk(tree):
+        if isinstance(old, ast.expr):
+            here = (type(old), old.lineno, old.col_offset, old.end_lineno, old.end_col_offset)
+            if here == place:
+                return ast.fix_missing_locations(Swap(old, new).visit(tree))
+    raise AssertionError("the place is gone")
+
+
+def is_rules(place: ast.AST) -> bool:
+    target = place.target if isinstance(place, ast.AnnAssign) else place.targets[0]  # type: ignore[attr-defined]
+    return isinstance(target, ast.Name) and target.id == "RULES"
+
+
+def users_of(tree: ast.Module) -> dict[str, set[str]]:
+    """Return, for each function of a module, the ops whose rules come to it."""
+    names: dict[str, set[str]] = {}
+    for place in tree.body:
+        if isinstance(place, ast.FunctionDef):
+            names[place.name] = {n.id for n in ast.walk(place) if isinstance(n, ast.Name)}
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for place in tree.body:
+        if isinstance(place, ast.AnnAssign | ast.Assign) and isinstance(place.value, ast.Dict) and is_rules(place):
+            for key, value in zip(place.value.keys, place.value.values, strict=True):
+                reached, waiting = set(), {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+                while waiting:
+                    name = waiting.pop()
+                    if name in names and name not in reached:
+                        reached.add(name)
+                        waiting |= names[name]
+                for name in reached:
+                    found[name].add(key.value)  # type: ignore[union-attr]
+    return found
+
+
+def ops_from(module: types.ModuleType, tree: ast.Module, ops: set[str]) -> dict[str, Op]:
+    """Return the named ops with the rules of a mutated module."""
+    fresh = types.ModuleType(module.__name__)
+    fresh.__dict__.update(__package__=module.__package__, __file__=module.__file__)
+    exec(compile(tree, str(module.__file__), "exec"), fresh.__dict__)
+    return {name: replace(OPS[name], rule=fresh.RULES[name]) for name in ops}
+
+
+# --- trying them ---
+
+
+@contextmanager
+def in_place_of(ops: dict[str, Op]) -> Iterator[None]:
+    """Let the library use other ops for a while."""
+    before = {name: OPS[name] for name in ops}
+    OPS.update(ops)
+    try:
+        yield
+    finally:
+        OPS.update(before)
+        settings._made.clear()
+        settings._kept.clear()
+
+
+def noticed(mutant: Mutant) -> str:
+    """Return what notices a mutant first: a law and an op, or a case of the conventions; '' if it survives."""
+    with in_place_of(mutant.ops), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        xp = make_namespace(ad.get_backend("numpy"))
+        checks = Checks(xp, dtypes=("float64", "complex128"))
+        for name in sorted(mutant.ops):
+            for law in LAWS:
+                for dtype in checks.dtypes:
+                    for sample in checks.samples(name, law, dtype):
+                        try:
+                            laws.LAWS[law](settings.Setting(xp, dtype), name, sample)
+                        except laws.LawError:
+                            return f"{law}, {name}"
+        return unconventional(xp)
+
+
+def unconventional(xp: Any) -> str:
+    """Return the first convention that does not hold."""
+    for case, (function, points, expected) in FIRST.items():
+        xs = [xp.asarray(p, requires_grad=True) for p in points]
+        try:
+            y = function(xp, *xs)
+            found = ad.autograd.grad(y, xs, xp.ones_like(y), materialize_grads=True)
+        except Exception:
+            return case
+        if not all(_close(g, e) for g, e in zip(found, expected, strict=True)):
+            return case
+    for case, (function, points, expected) in SECOND.items():
+        x = xp.asarray(points, requires_grad=True)
+        try:
+            (g,) = ad.autograd.grad(xp.sum(function(xp, x)), x, create_graph=True)
+            rows = [
+                ad.autograd.grad(g[k], x, retain_graph=True, materialize_grads=True)[0].tolist()
+                if g.requires_grad
+                else [0.0] * len(points)
+                for k in range(len(points))
+            ]
+        except Exception:
+            return case
+        if not np.allclose(rows, expected, rtol=1e-10, atol=1e-12, equal_nan=True):
+            return case
+    return ""
+
+
+def _close(g: Any, e: Any) -> bool:
+    return np.allclose(g.numpy(force=True), np.asarray(e), rtol=1e-10, atol=1e-12, equal_nan=True)
+
+
+def mutants(names: list[str]) -> Iterator[Mutant]:
+    for name, op in OPS.items():
+        if op.rule is not None and (not names or name in names):
+            yield from wrapped(op)
+    for chapter in modules():
+        for mutant in cut(chapter):
+            if mutant.ops and (not names or set(names) & set(mutant.ops)):
+                yield mutant
+
+
+def modules() -> list[types.ModuleType]:
+    """Return the chapters whose source has a table of rules."""
+    return [importlib.import_module(chapter.__name__) for chapter in CHAPTERS]
+
+
+def main(names: list[str]) -> int:
+    for name in names or [name for name, op in OPS.items() if op.rule is not None]:
+        if by := noticed(Mutant("nothing is broken", {name: OPS[name]})):
+            print(f"the laws fail without a mutant: {by}; mend that first")
+            return 2
+    counts: Counter[tuple[str, bool]] = Counter()
+    unexplained = 0
+    for mutant in mutants(names):
+        caught = bool(noticed(mutant))
+        counts[mutant.kind, caught] += 1
+        if not caught:
+            reason = EQUIVALENT.get(mutant.name, "")
+            unexplained += not reason
+            print("survived:", mutant.name, f"({reason})" if reason else "", flush=True)
+    for kind in ("wrapped", "cut"):
+        print(f"{kind}: caught {counts[kind, True]} of {counts[kind, True] + counts[kind, False]}")
+    print(f"unexplained survivors: {unexplained}")
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
