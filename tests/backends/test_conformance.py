@@ -176,6 +176,35 @@ def test_every_function_of_the_standard_is_in_one_place(capsys):
     assert "together      174 of the standard's 174" in printed and all(kind in printed for kind in KINDS)
 
 
+def test_an_op_that_a_plugin_brings_is_checked_by_its_samples(monkeypatch):
+    from autodiff_api import binding, duals
+    from autodiff_api.rules import Elementwise, Op
+    from autodiff_api.testing import checks as checking
+    from autodiff_api.testing import samples
+
+    def cubed(slope, **fields):
+        rule = Elementwise(x=slope)
+        return Op("cubed", "x, /", rule, kernel=lambda x, /, *, xp: x * x * x, **fields)
+
+    def some(draw):
+        yield samples.Sample((draw.normal(2, 3),))
+
+    for name, op, states in [
+        ("right", cubed(lambda t, x: t * (3 * x * x), samples=some), {"pass", "none"}),
+        ("wrong", cubed(lambda t, x: t * (2 * x * x), samples=some), {"pass", "none", "fail"}),
+        ("without", cubed(lambda t, x: t * (3 * x * x)), {"fail"}),
+    ]:
+        samples.samples_of.cache_clear()
+        monkeypatch.setattr(binding, "_namespaces", {})  # as in a process that begins with the plugin installed
+        for module in (binding, duals, checking, samples):
+            monkeypatch.setattr(module, "extra_ops", lambda op=op: [op])
+        checks = Checks(make_namespace(replace(NUMPY, name=name)), dtypes=["float64"])
+        outcomes = [checks.check("cubed", law, "float64") for law in LAWS]
+        assert {o.state for o in outcomes} == states, name
+    assert "Op(..., samples=...)" in outcomes[0].text
+    samples.samples_of.cache_clear()
+
+
 def test_pytest_runs_the_kit_from_anywhere(tmp_path):
     """A test file of four lines, and no file at all."""
     (tmp_path / "test_numpy.py").write_text(
