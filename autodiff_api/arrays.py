@@ -362,10 +362,7 @@ class Array:
 
     def sigmoid(self) -> Self:
         """Return 1 / (1 + exp(-x)), accurate at both ends."""
-        xp = self._xp
-        positive = xp.greater_equal(self, 0)
-        decay = xp.exp(xp.where(positive, xp.negative(self), self))  # not abs(): its derivative at 0 is 0
-        return xp.where(positive, 1, decay) / (decay + 1)
+        return self._xp.special.expit(self)
 
     def sin(self) -> Self:
         """Return the sine of each element (radians)."""

@@ -69,10 +69,7 @@ def test_compiled_by_jax_with_its_gradient(name):
 def test_raw_arrays_are_accepted(name):
     raw, tensor = FUNCTIONS[name](POINTS), FUNCTIONS[name](ad.asarray(POINTS))
     assert isinstance(raw, np.ndarray)
-    if name == "gelu":  # the generic kernel of the normal distribution, and SciPy's
-        np.testing.assert_allclose(raw, tensor.numpy(), rtol=2e-15)
-    else:
-        np.testing.assert_array_equal(raw, tensor.numpy())
+    np.testing.assert_array_equal(raw, tensor.numpy())
 
 
 def test_normal_cdf_is_accurate_in_both_tails(backend):

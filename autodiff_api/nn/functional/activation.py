@@ -11,8 +11,8 @@ from typing import Any
 
 from autodiff_api.errors import ArgumentError
 
-from .common import Array, constant, namespace_of, one_axis
-from .special import normal_cdf
+from .common import Array, namespace_of, one_axis
+from .special import normal_cdf, special
 
 
 def relu(input: Array) -> Array:
@@ -35,10 +35,7 @@ def sigmoid(input: Array) -> Array:
     >>> sigmoid(ad.tensor([-1000.0, 0.0, 1000.0])).tolist()
     [0.0, 0.5, 1.0]
     """
-    xp = namespace_of(input, "sigmoid")
-    positive = input >= 0
-    decay = xp.exp(xp.where(positive, -input, input))  # at most 1; and not abs(): its derivative at 0 is 0
-    return xp.where(positive, 1.0, decay) / (1 + decay)
+    return special("expit", input, "sigmoid")(input)
 
 
 def tanh(input: Array) -> Array:
@@ -65,9 +62,7 @@ def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
 
 def log1pexp(x: Array) -> Array:
     """Return log(1 + exp(x)), with all its derivatives, where exp(x) would overflow too."""
-    xp = namespace_of(x, "log1pexp")
-    positive = x > 0
-    return xp.where(positive, x, 0.0) + xp.log1p(xp.exp(xp.where(positive, -x, x)))
+    return -special("log_expit", x, "log1pexp")(-x)
 
 
 def gelu(input: Array, approximate: str = "none") -> Array:
@@ -80,12 +75,12 @@ def gelu(input: Array, approximate: str = "none") -> Array:
     >>> gelu(ad.tensor([-1.0, 1.0]))
     tensor([-0.1587,  0.8413])
     """
-    xp = namespace_of(input, "gelu")
     if approximate == "none":
         return input * normal_cdf(input)
     if approximate != "tanh":
         raise ArgumentError(f"gelu() got approximate={approximate!r}. Choose 'none' (exact) or 'tanh' (faster).")
     # Beyond 10 the tanh is 1 to the last bit and its derivative 0, while the cube might overflow.
+    xp = namespace_of(input, "gelu")
     x = xp.clip(input, -10.0, 10.0)
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
     return input * 0.5 * (1 + xp.tanh(inner))
@@ -102,9 +97,7 @@ def softmax(input: Array, dim: int | None = None, *, axis: int | None = None, dt
     [[0.5, 0.5], [1.0, 0.0]]
     """
     along = one_axis(dim, axis, "softmax")
-    xp = namespace_of(input, "softmax")
-    weight = xp.exp(centred(input, along, dtype))
-    return weight / xp.sum(weight, axis=along, keepdims=True)
+    return special("softmax", input, "softmax")(cast(input, dtype), axis=along)
 
 
 def log_softmax(input: Array, dim: int | None = None, *, axis: int | None = None, dtype: Any = None) -> Array:
@@ -115,14 +108,9 @@ def log_softmax(input: Array, dim: int | None = None, *, axis: int | None = None
     tensor([-1000.,     0.])
     """
     along = one_axis(dim, axis, "log_softmax")
-    xp = namespace_of(input, "log_softmax")
-    shifted = centred(input, along, dtype)
-    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=along, keepdims=True))
+    return special("log_softmax", input, "log_softmax")(cast(input, dtype), axis=along)
 
 
-def centred(input: Array, axis: int, dtype: Any) -> Array:
-    """Return `input` less its maximum along `axis`: softmax is the same, and no exp() overflows."""
-    xp = namespace_of(input, "softmax")
-    x = input if dtype is None else xp.astype(input, dtype)
-    # The maximum cancels out of every derivative, so it may be a constant.
-    return x - xp.max(constant(x), axis=axis, keepdims=True)
+def cast(input: Array, dtype: Any) -> Array:
+    """Return `input` in a dtype, if one is given."""
+    return input if dtype is None else namespace_of(input, "softmax").astype(input, dtype)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from autodiff_api.errors import ArgumentError, ArgumentIndexError, ArgumentTypeError
-from autodiff_api.tensors import Tensor
 
 Array: TypeAlias = Any
 """A tensor, or a raw array that has `__array_namespace__`: the functions here accept both."""
@@ -43,11 +42,6 @@ def as_index(x: Array, function: str) -> Array:
             f"{function}() expected an integer tensor of classes, got {x.dtype}. Convert it with .long()."
         )
     return x if xp.isdtype(x.dtype, (xp.int32, xp.int64)) else xp.astype(x, xp.int32)
-
-
-def constant(x: Array) -> Array:
-    """Return `x` as a constant of this level: no gradient passes through a tensor."""
-    return x.detach() if isinstance(x, Tensor) else x
 
 
 def reduced(loss: Array, reduction: str, function: str) -> Array:

@@ -1,26 +1,37 @@
-"""The normal distribution's cumulative distribution function, for which the standard has no function."""
+"""Special functions of tensors and of raw arrays, whose namespaces have none."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from autodiff_api.backends import backend_of
+from autodiff_api.binding import namespace
 from autodiff_api.kernels import GENERIC
 
 from .common import Array, namespace_of
 
 
+def special(name: str, x: Array, function: str) -> Callable[..., Any]:
+    """Return the special function `name` for an array: its namespace's, its backend's kernel, or the generic one.
+
+    Raises `ArgumentTypeError`, in the name of `function`, when `x` is not an array of the standard.
+    """
+    xp = namespace_of(x, function)
+    found = getattr(getattr(xp, "special", None), name, None)
+    if found is None and backend_of(x) is not None:
+        found = getattr(namespace(x)._lower.special, name)
+    return found or partial(GENERIC[f"special.{name}"], xp=xp)
+
+
 def normal_cdf(x: Array) -> Array:
     """Return P(Z <= x) for a standard normal Z, accurate in both tails.
 
-    `x` has a real floating dtype and any shape. Differentiable to any order. Raw arrays, whose namespace may have no
-    special functions, are computed by the generic kernel.
+    `x` has a real floating dtype and any shape. Differentiable to any order.
 
     >>> import autodiff_api as ad
     >>> normal_cdf(ad.tensor([-1.0, 1.0]))
     tensor([0.1587, 0.8413])
     """
-    xp = namespace_of(x, "normal_cdf")
-    special: Any = getattr(xp, "special", None)
-    if hasattr(special, "ndtr"):
-        return special.ndtr(x)
-    return GENERIC["special.ndtr"](x, xp=xp)
+    return special("ndtr", x, "normal_cdf")(x)
