@@ -20,9 +20,10 @@ from ..binding import namespace
 from ..errors import ArgumentError
 from ..namespaces import Namespace
 from ..rules import OPS
-from .laws import LAWS, LawError
+from .laws import LAWS
 from .samples import MAKERS, Dtype, Sample, samples_of
 from .setting import SINGLE, Setting, dtypes_of
+from .verdicts import LawError
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 THOROUGH = ("value", "forms", "kernels", "vjp", "jvp", "second order")  # the others look at leading samples only

@@ -36,6 +36,7 @@ from autodiff_api.testing import laws
 from autodiff_api.testing import setting as settings
 from autodiff_api.testing.checks import Checks
 from autodiff_api.testing.conventions import FIRST, SECOND, singular_logabsdet
+from autodiff_api.testing.verdicts import LawError
 
 LAWS = ("vjp", "jvp", "second order")
 BROADCAST = "broadcasting does it anyway"
@@ -135,7 +136,16 @@ def is_number(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant)
 
 
-BOUNDS = {"active", "insist", "insisted", "is_noise", "noise", "scale_of"}  # what decides where a branch begins
+BOUNDS = {
+    "active",
+    "between_equals",
+    "insist",
+    "insisted",
+    "is_noise",
+    "noise",
+    "scale_of",
+    "without_phase",
+}  # what decides where a branch begins
 SIZES = {"amount", "eps", "near", "scale"}  # and what its bounds are made of
 
 
@@ -275,7 +285,7 @@ def noticed(mutant: Mutant) -> str:
                     for sample in checks.samples(name, law, dtype):
                         try:
                             laws.LAWS[law](settings.Setting(xp, dtype), name, sample)
-                        except laws.LawError:
+                        except LawError:
                             return f"{law}, {name}"
         return unconventional(xp)
 
