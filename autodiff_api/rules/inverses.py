@@ -150,9 +150,8 @@ def left_out(t: Any, x: Any, rtol: Any, xp: Any) -> Any:
     cut = (rtol[..., None] if hasattr(rtol, "ndim") else rtol) * largest(s[..., None], xp)[..., 0]
     kept = s > cut
     mixed = kept[..., None, :] != kept[..., :, None]
-    rows, columns = s[..., None, :] + xp.zeros_like(s)[..., :, None], s[..., :, None] + xp.zeros_like(s)[..., None, :]
-    high = xp.where(mixed, xp.maximum(rows, columns), xp.ones_like(rows))
-    low = xp.where(mixed, xp.minimum(rows, columns), xp.zeros_like(rows))
+    rows, columns = s[..., None, :], s[..., :, None]
+    high, low = xp.where(mixed, xp.maximum(rows, columns), 1.0), xp.where(mixed, xp.minimum(rows, columns), 0.0)
     ratio, inner = low / high**2, product(xp, adjoint(u, xp), t, adjoint(vh, xp))
     core = ratio / (high - low) * hermitian(inner, xp) - ratio / (high + low) * skew(inner, xp)
     return product(xp, u, core, vh)

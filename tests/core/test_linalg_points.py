@@ -161,6 +161,11 @@ TABLE = {
 UNSEEN = [case for case in TABLE if case.startswith(("eigh of e", "svd of")) and "sum of L" not in case]
 
 
+@pytest.fixture(scope="module")
+def xp():
+    return ad.namespace("numpy")
+
+
 def host(x):
     while hasattr(x, "_value"):
         x = x._value
@@ -358,6 +363,50 @@ def test_extra_columns_that_nothing_depends_on(backend):
     u, q = xp.linalg.svd(y, full_matrices=False)[0], xp.linalg.qr(y)[0]
     (wanted,) = ad.autograd.grad(xp.sum(u**2 * xp.asarray([1.0, 2.0])) + xp.sum(q[:, 0] ** 3), y)
     np.testing.assert_allclose(host(g), host(wanted), rtol=1e-10, atol=1e-12)
+
+
+SKEWED = np.linalg.solve(RNG.normal(size=(4, 4)) + 3 * np.eye(4), np.eye(4))
+SCALES = [(a, b) for a in (1e-9, 1.0, 1e9) for b in (1e-9, 1.0, 1e9)]
+
+
+def defined(xp, x, b):
+    """Return losses of matrices with equal values that do not depend on a basis."""
+    return b * through_eigh(squares, lambda xp, w: w)(xp, x), b * through_svd(squares)(xp, x)
+
+
+@pytest.mark.parametrize(("a", "b"), SCALES)
+def test_nothing_depends_on_the_unit(xp, a, b):
+    """Whether values are equal, and whether a loss depends on their vectors, is asked beside the largest."""
+    for i in range(2):
+        x = xp.asarray(a * PAIRS, requires_grad=True)
+        (g,) = ad.autograd.grad(defined(xp, x, b)[i], x)
+        np.testing.assert_allclose(host(g), 2 * a * b * PAIRS, rtol=1e-9, atol=1e-12 * a * b)
+    for name in ("eigh", "svd", "eig"):
+        x = xp.asarray(a * PAIRS, requires_grad=True)
+        loss = b * xp.sum(xp.abs(getattr(xp.linalg, name)(x)[int(name != "svd")]) * xp.asarray(RANK_3))
+        (g,) = ad.autograd.grad(loss, x)
+        assert np.isnan(host(g)).any(), name
+
+
+@pytest.mark.parametrize(("a", "b"), SCALES)
+@pytest.mark.parametrize("name", ["eig", "eigh", "svd"])
+def test_close_values_are_not_equal(xp, name, a, b):
+    """A gap of a millionth is one, in any unit: the gradient is that of the unit 1."""
+
+    def gradient(a, b):
+        values = np.diag([1.0, 1.0 + 1e-6, 2.0, 3.0])
+        point = SKEWED @ values @ np.linalg.inv(SKEWED) if name == "eig" else BASIS @ values @ BASIS.T
+        x = xp.asarray(a * point, requires_grad=True)
+        out = getattr(xp.linalg, name)(x)
+        v, w = (out[0], out[1]) if name == "svd" else (out[1], out[0])
+        order = np.argsort(np.abs(host(w)))
+        projected = xp.abs(v[:, int(order[0])]) ** 2
+        loss = b * (xp.sum(projected * xp.asarray([1.0, 2.0, 3.0, 4.0])) + xp.sum(xp.abs(w) ** 2) / a**2)
+        return host(ad.autograd.grad(loss, x)[0]) * a / b
+
+    wanted = gradient(1.0, 1.0)
+    assert np.max(np.abs(wanted)) > 1e3
+    np.testing.assert_allclose(gradient(a, b), wanted, rtol=1e-4, atol=1e-4 * np.max(np.abs(wanted)))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
