@@ -9,6 +9,15 @@ import jax
 import jax.numpy as jnp
 
 
+def matrix_power(x: Any, n: int, /) -> Any:
+    """Return the n-th power of square matrices; the zeroth is where `x` is, which JAX's own leaves to chance.
+
+    >>> matrix_power(jnp.asarray([[2.0, 1.0], [0.0, 1.0]]), 0).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    return jnp.linalg.matrix_power(x, n) if n else jnp.zeros_like(x) + jnp.eye(x.shape[-1], dtype=x.dtype)
+
+
 def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
     """Return how many singular values exceed `rtol` times the largest, for which JAX takes `rtol` itself.
 
@@ -33,6 +42,7 @@ def solve_triangular(x1: Any, x2: Any, /, *, upper: bool = False) -> Any:
 
 
 KERNELS: dict[str, Callable[..., Any]] = {
+    "linalg.matrix_power": matrix_power,
     "linalg.matrix_rank": matrix_rank,
     "linalg.solve_triangular": solve_triangular,
 }
