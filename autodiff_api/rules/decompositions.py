@@ -80,12 +80,13 @@ def mirrored_upper(x: Any, xp: Any) -> Any:
     return strict + adjoint(strict, xp) + diagonal_matrix(real_diagonal(x, xp), xp)
 
 
-def qr_vjp(t: Any, x: Any, out: Any, xp: Any) -> Any:
+def qr_vjp(t: Any, out: Any, xp: Any) -> Any:
     q, r, square = reduced(*out)
     k = square.shape[-1]
     tq = xp.zeros_like(out[0]) if t[0] is None else t[0]
     tr = xp.zeros_like(r) if t[1] is None else t[1][..., :k, :]
-    through_q = tq[..., :k] + xp.matmul(x[..., k:], adjoint(tr[..., k:], xp))  # R beyond its square is Qᴴ x
+    wide = xp.matmul(r[..., k:], adjoint(tr[..., k:], xp))  # R beyond its square is Qᴴ x
+    through_q = tq[..., :k] + xp.matmul(q, wide)
     inner = xp.matmul(tr[..., :k], adjoint(square, xp)) - xp.matmul(adjoint(q, xp), through_q)
     g = divide_by_r(through_q + xp.matmul(q, mirrored_upper(inner, xp)), square, True, xp)
     if r.shape[-1] > k:
