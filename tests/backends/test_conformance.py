@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -115,6 +116,27 @@ def test_a_device_that_is_not_kept_is_named(strict):
     backend = replace(strict._backend, name="homing", kernels=kernels)
     outcome = Checks(make_namespace(backend), dtypes=["float64"]).check("exp", "devices", "float64")
     assert outcome.state == "fail" and "device1" in outcome.text
+
+
+TWO_DEVICES = """
+import autodiff_api as ad
+from autodiff_api.testing.checks import Checks
+checks = Checks(ad.namespace("jax"), dtypes=["float32"])
+print(len(checks.backend.devices()))
+for name in ("exp", "linalg.matrix_power", "scatter_add", "sort"):
+    outcome = checks.check(name, "devices", "float32")
+    print(name, outcome.state, outcome.text)
+"""
+
+
+def test_jax_stays_on_its_device():
+    """With two devices made of one processor, results and gradients are where the arguments are."""
+    pytest.importorskip("jax")
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", TWO_DEVICES]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert lines == ["2", "exp pass", "linalg.matrix_power pass", "scatter_add pass", "sort pass"], done.stderr
 
 
 def without_sort(x, **options):
