@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from autodiff_api.backends import PLUGIN_API, list_backends
+from autodiff_api.errors import AutodiffError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +58,11 @@ def conformance(options: argparse.Namespace) -> int:
     from autodiff_api.testing.contract import broken_promises
     from autodiff_api.testing.report import Report
 
-    checks = Checks.of(options.backend, options.device, options.dtypes)
+    try:
+        checks = Checks.of(options.backend, options.device, options.dtypes)
+    except AutodiffError as error:  # what was asked for is not there
+        print(error, file=sys.stderr)
+        return 2
     report = Report(checks)
     failures = [*broken_promises(checks), *report.failures]
     print_table(report.header, report.rows())

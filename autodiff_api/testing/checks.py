@@ -17,7 +17,7 @@ import numpy as np
 
 from ..backends import extra_ops, get_backend
 from ..binding import namespace
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DeviceNotFoundError
 from ..namespaces import Namespace
 from ..rules import OPS
 from .laws import LAWS
@@ -61,18 +61,20 @@ class Checks:
     ) -> None:
         self.xp, self.backend, self.device, self.thorough = xp, xp._backend, device, tuple(thorough)
         self.supported = dtypes_of(xp)
-        wanted = DTYPES if dtypes is None else tuple(dtypes)
-        self.dtypes = tuple(d for d in wanted if d in self.supported)
+        self.dtypes = tuple(d for d in DTYPES if d in (self.supported if dtypes is None else dtypes))
+        for name in dtypes or ():
+            if name not in DTYPES or name not in self.supported:
+                has = ", ".join(d for d in DTYPES if d in self.supported)
+                raise ArgumentError(f"{name} can't be checked on backend {self.backend.name!r}, which has {has}")
         self._made: dict[tuple[str, str, str], Outcome] = {}
 
     @classmethod
     def of(cls, name: str, device: str | None = None, dtypes: Iterable[str] | None = None) -> Checks:
         """Return the checks of an installed backend; `device` is one of its devices, by the name that it prints."""
-        found: Any = None
-        if device is not None:
-            backend = get_backend(name)
-            found = next((d for d in backend.devices() if str(d) == device), device)
-        return cls(namespace(name), found, dtypes)
+        there = {str(d): d for d in get_backend(name).devices()}
+        if device is not None and device not in there:
+            raise DeviceNotFoundError(f"backend {name!r} has no device {device!r}, only {', '.join(there)}")
+        return cls(namespace(name), there.get(str(device)), dtypes)
 
     @cached_property
     def functions(self) -> tuple[str, ...]:

@@ -190,6 +190,22 @@ def test_the_command(capsys, tmp_path, monkeypatch):
     assert json.loads(file.read_text())["functions"]["exp"]["vjp"] == "pass"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["nampy"], "did you mean 'numpy'?"),
+        (["numpy", "--device", "gpu"], "backend 'numpy' has no device 'gpu', only cpu"),
+        (
+            ["numpy", "--dtypes", "float31"],
+            "float31 can't be checked on backend 'numpy', which has float32, float64, c",
+        ),
+    ],
+)
+def test_the_command_says_what_is_not_there(capsys, arguments, text):
+    assert main(["conformance", *arguments]) == 2
+    assert text in capsys.readouterr().err
+
+
 def test_every_function_of_the_standard_is_in_one_place(capsys):
     assert {name: kinds for name in FUNCTIONS if len(kinds := kinds_of(name)) != 1} == {}
     assert sum(census().values()) == len(FUNCTIONS) == 174

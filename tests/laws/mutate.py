@@ -345,6 +345,9 @@ def modules() -> list[types.ModuleType]:
 
 
 def main(names: list[str]) -> int:
+    if unknown := [name for name in names if name not in OPS or OPS[name].rule is None]:
+        print(f"no rule of {', '.join(unknown)}")
+        return 2
     for name in names or [name for name, op in OPS.items() if op.rule is not None]:
         if by := noticed(Mutant("nothing is broken", {name: OPS[name]})):
             print(f"the laws fail without a mutant: {by}; mend that first")
