@@ -173,6 +173,7 @@ MENDED = {
     "expm1",
     "floor_divide",
     "from_dlpack",
+    "linalg.matrix_power",
     "linalg.matrix_rank",
     "remainder",
     "tanh",
