@@ -29,6 +29,7 @@ from .matrices import (
     real_diagonal,
     scale_of,
     skew,
+    tie,
     times_diagonal,
     without_phase,
 )
@@ -65,7 +66,7 @@ def eigh_vjp(t: Any, out: Any, xp: Any) -> Any:
     limit, idle = between_equals(stretch, tw, eps, xp), is_noise(pairs(xp.abs(tw)) * scale, eps * amount, xp)
     known = is_noise(turn, eps * amount, xp) & (is_noise(no_diagonal(stretch, xp), eps * amount, xp) | ~idle)
     moves = active(tv, bound=eps * amount, xp=xp)
-    core = quotient(turn, gap, known, is_noise(gap, eps * scale, xp), xp, limit, moves) + diagonal_matrix(tw, xp)
+    core = quotient(turn, gap, known, is_noise(gap, tie(w, xp) * scale, xp), xp, limit, moves) + diagonal_matrix(tw, xp)
     return product(xp, v, core, adjoint(v, xp))
 
 
@@ -74,7 +75,7 @@ def eigh_jvp(t: Any, out: Any, xp: Any) -> Any:
     inner = product(xp, adjoint(v, xp), hermitian(t, xp), v)
     eps, off, gap = noise(w, xp), no_diagonal(inner, xp), gaps(w)
     known = is_noise(off, eps * largest(inner, xp), xp)
-    turn = quotient(off, gap, known, is_noise(gap, eps * scale_of(w, xp), xp), xp)
+    turn = quotient(off, gap, known, is_noise(gap, tie(w, xp) * scale_of(w, xp), xp), xp)
     return real_diagonal(inner, xp), xp.matmul(v, turn)
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .kinds import General, Linear, Multilinear, Rule
-from .matrices import is_complex, largest, noise, times_diagonal
+from .matrices import is_complex, largest, tie, times_diagonal
 from .statistical import Shape, unreduce
 
 
@@ -132,10 +132,10 @@ def matrix_norm_slope(x: Any, ord: Any, xp: Any) -> Any:
     extreme = xp.min if ord != "nuc" and ord < 0 else xp.max
     if ord in ("nuc", 2, -2):
         u, s, vh = xp.linalg.svd(x, full_matrices=False)
-        nil = noise(s, xp) * largest(s[..., None], xp)[..., 0]
-        attains = s > nil
+        equal = tie(s, xp) * largest(s[..., None], xp)[..., 0]
+        attains = s > equal / 4
         if ord != "nuc":
-            attains = attains & (xp.abs(s - extreme(s, axis=-1, keepdims=True)) <= nil)
+            attains = attains & (xp.abs(s - extreme(s, axis=-1, keepdims=True)) <= equal)
         weights = xp.astype(attains, s.dtype) if ord == "nuc" else shares(attains, s.dtype, -1, xp)
         return xp.matmul(times_diagonal(u, weights), vh)
     along, across = (-2, -1) if abs(ord) == 1 else (-1, -2)

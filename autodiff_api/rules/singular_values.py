@@ -30,6 +30,7 @@ from .matrices import (
     real_diagonal,
     scale_of,
     skew,
+    tie,
     times_diagonal,
     without_phase,
 )
@@ -74,9 +75,9 @@ def reduced_svd_vjp(t: Any, out: Any, xp: Any) -> Any:
     left, right = xp.matmul(adjoint(u, xp), tu), xp.matmul(vh, adjoint(tvh, xp))
     scale, eps = scale_of(s, xp), noise(s, xp)
     bound = eps * (largest(left, xp) + largest(right, xp) + largest(ts[..., None], xp) * scale)
-    idle, nil = xp.abs(ts) * scale[..., 0] <= bound[..., 0], s <= eps * scale[..., 0]
+    idle, nil = xp.abs(ts) * scale[..., 0] <= bound[..., 0], s <= tie(s, xp) / 4 * scale[..., 0]
     moves = active(tu, xp.matrix_transpose(tvh), bound=bound, xp=xp)
-    core = svd_core(left, right, s, ts, idle, bound, eps * scale, moves, xp) + diagonal_matrix(ts, xp)
+    core = svd_core(left, right, s, ts, idle, bound, tie(s, xp) * scale, moves, xp) + diagonal_matrix(ts, xp)
     g = product(xp, u, core, vh)
     if u.shape[-2] > s.shape[-1]:
         outside = tu - xp.matmul(u, left)
@@ -123,7 +124,7 @@ def reduced_svd_jvp(t: Any, out: Any, xp: Any) -> Any:
     u, s, vh = out
     forth, back = xp.matmul(adjoint(u, xp), t), xp.matmul(t, adjoint(vh, xp))
     inner = xp.matmul(forth, adjoint(vh, xp))
-    nil, bound = noise(s, xp) * scale_of(s, xp), noise(s, xp) * largest(t, xp)
+    nil, bound = tie(s, xp) * scale_of(s, xp), noise(s, xp) * largest(t, xp)
 
     def over(x: Any, d: Any) -> Any:
         return quotient(x, d, is_noise(x, bound, xp), is_noise(d, nil, xp), xp)
@@ -141,7 +142,7 @@ def reduced_svd_jvp(t: Any, out: Any, xp: Any) -> Any:
 def reduced_svd(x: Any, xp: Any) -> tuple[Any, Any, Any]:
     """Return U, which singular values are not zero, and Vh."""
     u, s, vh = xp.linalg.svd(x, full_matrices=False)
-    return u, s > noise(s, xp) * scale_of(s, xp)[..., 0], vh
+    return u, s > tie(s, xp) / 4 * scale_of(s, xp)[..., 0], vh
 
 
 def svdvals_vjp(t: Any, x: Any, xp: Any) -> Any:

@@ -99,3 +99,48 @@ def test_symmetric_functions_of_eigenvalues_and_vectors_of_others(backend):
     g, t, h = gradient(backend, ROTATED, loss), (W + W.T) / 2, 1e-5
     wanted = (by_hand(ROTATED + h * t) - by_hand(ROTATED - h * t)) / (2 * h)
     assert np.sum(g * t) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_where_a_function_is_zero_its_derivative_is_not_seen(backend):
+    """The cotangents of log at 1 show nothing of what is between two vectors: nan, and no silent 0."""
+
+    def by_eigh(xp, x):
+        w, v = xp.linalg.eigh(x)
+        return xp.sum(xp.asarray(W) * ((v * xp.log(w)) @ v.mT))
+
+    def by_svd(xp, x):
+        u, s, vh = xp.linalg.svd(x, full_matrices=False)
+        return xp.sum(xp.asarray(W) * ((u * xp.log(s)) @ vh))
+
+    pair = Q @ np.diag([1.0, 1.0, 2.0, 3.0]) @ Q.T
+    for a in (np.eye(4), pair):
+        assert np.isnan(gradient(backend, a, by_eigh)).any()
+        assert np.isnan(gradient(backend, a @ P, by_svd)).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_values_are_equal_in_a_large_matrix_of_single_precision(seed):
+    a = np.random.default_rng(seed).normal(size=(200, 200)).astype("float32")
+    exact = a.astype("float64")
+
+    def through_values(xp, x):
+        return xp.sum(xp.log(xp.linalg.svdvals(x)))
+
+    def through_vectors(xp, x):
+        return xp.sum(xp.abs(xp.linalg.eigh(x).eigenvectors) ** 3)
+
+    def through_smallest(xp, x):
+        return xp.linalg.matrix_norm(x, ord=-2)
+
+    def through_both(xp, x):
+        return xp.sum(xp.abs(xp.linalg.svd(x, full_matrices=False).U) ** 3)
+
+    for loss, points in (
+        (through_values, (a, exact)),
+        (through_smallest, (a, exact)),
+        (through_both, (a, exact)),
+        (through_vectors, (a + a.T, exact + exact.T)),
+    ):
+        single, double = (gradient("numpy", point, loss) for point in points)
+        assert single.dtype == np.float32
+        assert np.max(np.abs(single - double)) < 2e-2 * np.max(np.abs(double)), loss.__name__
