@@ -38,10 +38,10 @@ def hypot_x1(t: Any, x1: Any, out: Any, xp: Any) -> Any:
     return zero_where(out == 0, t * (x1 / out), xp)
 
 
-def logaddexp_x1(t: Any, x1: Any, x2: Any, out: Any, xp: Any) -> Any:
-    """Return t * exp(x1 - out), and its limits where both are infinite."""
-    limit = xp.where(x1 == x2, 0.5, (1 + xp.tanh((x1 - x2) / 2)) / 2)
-    return t * xp.where(xp.isinf(out), limit, xp.exp(x1 - out))
+def logaddexp_x1(t: Any, x1: Any, x2: Any, xp: Any) -> Any:
+    """Return t / (1 + exp(x2 - x1)): from the difference, since exp(x1 - out) is lost in the rounding of `out`."""
+    both = (x1 == x2) & ((x1 == math.inf) | (x1 == -math.inf))
+    return t * xp.special.expit(xp.where(both, xp.zeros_like(t), x1 - x2))
 
 
 def share_of_larger(t: Any, mine: Any, other: Any, xp: Any) -> Any:
@@ -76,8 +76,11 @@ def pow_x1(t: Any, x1: Any, x2: Any, xp: Any) -> Any:
 def pow_x2(t: Any, x1: Any, x2: Any, out: Any, xp: Any) -> Any:
     # In the output's dtype: (-1) ** 1j needs the complex logarithm.
     base = xp.astype(x1, out.dtype, copy=False) if is_array(x1) else xp.full_like(out, x1)
-    log = xp.log(xp.where(base == 0, xp.ones_like(base), base))  # 0**y: log(0) would make 0 * -inf = nan
-    return zero_where(base == 0, t * (out * log), xp)
+    zero = base == 0
+    if not xp.isdtype(x2.dtype, "complex floating"):
+        zero = zero & (x2 >= 0)  # below 0 the power is infinite, and so is its slope
+    log = xp.log(xp.where(zero, xp.ones_like(base), base))  # 0**y: log(0) would make 0 * -inf = nan
+    return zero_where(zero, t * (out * log), xp)
 
 
 def clip_x(t: Any, x: Any, min: Any, max: Any, xp: Any) -> Any:  # the closed interval passes
@@ -145,7 +148,7 @@ RULES: dict[str, Rule] = {
     "log10": Elementwise(x=lambda t, x: t / (x * LN10)),
     "log1p": Elementwise(x=lambda t, x: t / (1 + x)),
     "log2": Elementwise(x=lambda t, x: t / (x * LN2)),
-    "logaddexp": Elementwise(x1=logaddexp_x1, x2=lambda t, x1, x2, out, xp: logaddexp_x1(t, x2, x1, out, xp)),
+    "logaddexp": Elementwise(x1=logaddexp_x1, x2=lambda t, x1, x2, xp: logaddexp_x1(t, x2, x1, xp)),
     "maximum": Elementwise(x1=maximum_x1, x2=maximum_x2),
     "minimum": Elementwise(x1=minimum_x1, x2=minimum_x2),
     "multiply": Elementwise(x1=lambda t, x2: t * x2, x2=lambda t, x1: t * x1),
@@ -155,7 +158,7 @@ RULES: dict[str, Rule] = {
     "pow": Elementwise(x1=pow_x1, x2=pow_x2),
     "real": Elementwise(x=lambda t: t),
     "reciprocal": Elementwise(x=lambda t, out: -t * (out * out)),
-    "remainder": Elementwise(x1=lambda t: t, x2=lambda t, x1, x2: -t * (x1 // x2)),
+    "remainder": Elementwise(x1=lambda t: t, x2=lambda t, x1, x2, xp: -t * xp.floor_divide(x1, x2)),
     "round": Elementwise(x=zero),
     "sign": General(vjp=sign_x, jvp=sign_x),
     "sin": Elementwise(x=lambda t, x, xp: t * xp.cos(x)),

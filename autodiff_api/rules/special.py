@@ -20,6 +20,7 @@ from typing import Any
 from ..kernels.numeric import polynomial
 from .elementwise import is_array
 from .kinds import Elementwise, General, Rule
+from .matrices import is_complex
 from .statistical import unreduce
 
 SQRT_PI = math.sqrt(math.pi)
@@ -144,12 +145,21 @@ def multigammaln_a(t: Any, a: Any, d: Any, xp: Any) -> Any:
     return t * sum(slopes[1:], slopes[0])
 
 
-def softmax_x(t: Any, out: Any, axis: Any, xp: Any) -> Any:
+def conjugate(x: Any, xp: Any) -> Any:
+    """Return the complex conjugate of what may be complex."""
+    return xp.conj(x) if is_complex(x, xp) else x
+
+
+def softmax_jvp(t: Any, out: Any, axis: Any, xp: Any) -> Any:
     return out * (t - xp.sum(t * out, axis=axis, keepdims=True))
 
 
+def softmax_vjp(t: Any, out: Any, axis: Any, xp: Any) -> Any:
+    return softmax_jvp(t, conjugate(out, xp), axis, xp)  # the Jacobian is symmetric
+
+
 def log_softmax_vjp(t: Any, out: Any, axis: Any, xp: Any) -> Any:
-    return t - xp.exp(out) * xp.sum(t, axis=axis, keepdims=True)
+    return t - conjugate(xp.exp(out), xp) * xp.sum(t, axis=axis, keepdims=True)
 
 
 def log_softmax_jvp(t: Any, out: Any, axis: Any, xp: Any) -> Any:
@@ -168,13 +178,15 @@ def exp_shares(a: Any, b: Any, out: Any, axis: Any, keepdims: bool, xp: Any) -> 
     ties = xp.astype(limit & (a == total), out.dtype)
     number = xp.sum(b * ties, axis=axis, keepdims=True)
     shares = ties / xp.where(limit, number, 1.0)
-    return xp.where(limit, shares, xp.exp(xp.where(limit, 0.0, a - total))), b
+    terms = xp.exp(xp.where(limit, 0.0, a - total))
+    terms = terms / xp.sum(b * terms, axis=axis, keepdims=True)  # 1, but for the rounding of a large `out`
+    return xp.where(limit, shares, terms), b
 
 
 def logsumexp_vjp(t: Any, a: Any, b: Any, out: Any, axis: Any, keepdims: bool, xp: Any) -> tuple[Any, Any]:
     shares, factors = exp_shares(a, b, out, axis, keepdims, xp)
     t = unreduce(t, tuple(shares.shape), axis, keepdims, xp)
-    return t * (factors * shares), t * shares
+    return t * conjugate(factors * shares, xp), t * conjugate(shares, xp)
 
 
 def logsumexp_jvp(t: Any, a: Any, b: Any, out: Any, axis: Any, keepdims: bool, xp: Any) -> Any:
@@ -220,7 +232,7 @@ RULES: dict[str, Rule] = {
     "special.psi": DIGAMMA,
     "special.rel_entr": Elementwise(x1=rel_entr_x1, x2=rel_entr_x2),
     "special.sinc": Elementwise(x=sinc_x),
-    "special.softmax": General(vjp=softmax_x, jvp=softmax_x),
+    "special.softmax": General(vjp=softmax_vjp, jvp=softmax_jvp),
     "special.xlog1py": Elementwise(x1=xlog1py_x1, x2=xlog1py_x2),
     "special.xlogy": Elementwise(x1=xlogy_x1, x2=xlogy_x2),
     "special.zeta": Elementwise(q=lambda t, x, q, xp: -t * (x * xp.special.zeta(x + 1, q))),
