@@ -57,6 +57,11 @@ def logsumexp(draw: Draw) -> Iterator[Sample]:
     yield Sample((draw.normal(2, 3),), {"axis": 1, "b": draw.between(0.5, 2.0, 3)}, name="weighted")
 
 
+def erfcx(draw: Draw) -> Iterator[Sample]:
+    yield from unary(ANYWHERE, complex=False, kinks=[0.0])(draw)
+    yield Sample((draw.between(12.0, 30.0, 2, 3),), name="far out", loss=0.01)
+
+
 def multigammaln(draw: Draw) -> Iterator[Sample]:
     yield Sample((draw.between(2.0, 4.0, 2, 3), 3))
     yield Sample((draw.between(0.5, 3.0), 1), name="0-d")
@@ -79,7 +84,7 @@ MAKERS: dict[str, Maker] = {
     "special.erf": unary(ANYWHERE, complex=False, kinks=[0.0]),
     "special.erfc": unary(ANYWHERE, complex=False, kinks=[0.0]),
     "special.erfcinv": real(0.2, 1.8),
-    "special.erfcx": unary(ANYWHERE, complex=False, kinks=[0.0, 20.0]),
+    "special.erfcx": erfcx,
     "special.erfinv": unary(either_sign(0.05, 0.85), complex=False, kinks=[0.0]),
     "special.expit": unary(ANYWHERE, complex=False, kinks=[0.0, 1000.0, -1000.0]),
     "special.gamma": real(0.5, 4.0),
