@@ -52,7 +52,8 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1, xp: Any) -> Any:
             raise AxisError(f"linalg.cross: axis {axis} is out of bounds for an array of shape {tuple(x.shape)}")
         if x.shape[axis] != 3:
             raise OperandError(
-                f"linalg.cross takes vectors of 3 elements, and axis {axis} of shape {tuple(x.shape)} has {x.shape[axis]}"
+                f"linalg.cross takes vectors of 3 elements, and axis {axis} of shape {tuple(x.shape)} has "
+                f"{x.shape[axis]}"
             )
     return xp._namespace.linalg.cross(x1, x2, axis=axis)
 
