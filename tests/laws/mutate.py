@@ -41,15 +41,18 @@ from autodiff_api.testing.verdicts import LawError
 
 LAWS = ("vjp", "jvp", "second order")
 BROADCAST = "broadcasting does it anyway"
+POINTS = "tests/core/test_linalg_points.py notices"
 THIRD = "shows in third derivatives only"
 PERIOD = "the cosine has the same period; this is for the accuracy of large arguments"
 EXPLAINED: dict[str, str] = {  # the mutant's name: why no law here can notice it
-    "eigenvalues.order_of: turned xp.where(stays, on_diagonal(distance, xp), first)": "tests/core/test_linalg.py does",
+    "eigenvalues.order_of: turned xp.where(stays, on_diagonal(distance, xp), first)": POINTS,
     "elementwise.logaddexp_x1: undivided (x1 - x2) / 2": "used where the difference is infinite, and so is its half",
     "inverses.left_out: s[..., :, None] alone of s[..., :, None] + xp.zeros_like(s)[..., None, :]": BROADCAST,
     "inverses.left_out: s[..., None, :] alone of s[..., None, :] + xp.zeros_like(s)[..., :, None]": BROADCAST,
     "singular_values.svd_core: left alone of left + right": "equal where they are used, and their scale cancels",
     "singular_values.svd_core: right alone of left + right": "equal where they are used, and their scale cancels",
+    "special.conjugate: no conj in xp.conj(x)": "of the kernels, only NumPy's takes complex numbers",
+    "special.exp_shares: undivided terms / xp.sum(b * terms, axis=axis, keepdims=True)": "it is 1, but for rounding",
     "special.gamma_density: undivided zero ** (a - 1) * xp.exp(-zero) / xp.special.gamma(a)": THIRD,
     "special.logsumexp_jvp: t[0] alone of t[0] * factors": "without weights the factors are 1",
     "special.sinc_x: 2 alone of 2 * xp.round(x / 2)": PERIOD,
@@ -148,16 +151,9 @@ def is_number(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant)
 
 
-BOUNDS = {
-    "active",
-    "between_equals",
-    "insist",
-    "insisted",
-    "is_noise",
-    "noise",
-    "scale_of",
-    "without_phase",
-}  # what decides where a branch begins
+BOUNDS = {  # what decides where a branch begins
+    "active", "between_equals", "insist", "insisted", "is_noise", "noise", "scale_of", "tie", "without_phase",
+}  # fmt: skip
 SIZES = {"amount", "bound", "eps", "equal", "idle", "near", "nil"}  # and what its bounds are made of
 
 
@@ -179,6 +175,8 @@ def left_alone(tree: ast.AST) -> set[int]:
                 parts = [left, *right]
             case ast.Call(func=ast.Name(id=name), args=args) if name in BOUNDS:
                 parts = [*args]
+            case ast.BinOp(left=a, right=b) if any(calls_bound(x) for x in (a, b)):
+                parts = [node]
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in SIZES:
                 parts = [value]
             case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
@@ -187,6 +185,10 @@ def left_alone(tree: ast.AST) -> set[int]:
         for part in parts:
             found |= {id(n) for n in ast.walk(part)}
     return found
+
+
+def calls_bound(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in BOUNDS
 
 
 class Swap(ast.NodeTransformer):
