@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import ShapeError
+from .axes import one_axis
+from .errors import ArgumentError, ShapeError
 from .inspection import FloatLimits, Inspection, IntegerLimits, device_of, float_limits, integer_limits
 
 
@@ -251,9 +252,12 @@ class Functions:
     def diff(self, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
         """Return the n-th difference of neighbours along an axis."""
         xp: Any = self
+        x = xp.asarray(x)
+        if n < 0:
+            raise ArgumentError(f"diff: n says how often to take differences, 0 or more, not {n}")
+        lead = (slice(None),) * one_axis("diff", axis, x.shape)
         parts = [p for p in (prepend, x, append) if p is not None]
-        x = xp.concat(parts, axis=axis) if len(parts) > 1 else xp.asarray(x)
-        lead = (slice(None),) * (axis % x.ndim)
+        x = xp.concat(parts, axis=axis) if len(parts) > 1 else x
         for _ in range(n):
             late, early = x[(*lead, slice(1, None))], x[(*lead, slice(None, -1))]
             x = xp.not_equal(late, early) if xp.isdtype(x.dtype, "bool") else late - early
@@ -275,8 +279,8 @@ class Functions:
         """Split an array into views along an axis."""
         xp: Any = self
         x = xp.asarray(x)
-        lead = (slice(None),) * (axis % x.ndim)
-        return tuple(x[(*lead, i)] for i in range(x.shape[axis]))
+        place = one_axis("unstack", axis, x.shape)
+        return tuple(x[(*(slice(None),) * place, i)] for i in range(x.shape[place]))
 
     def _constants(self, name: str, x: Any) -> Any:
         result = getattr(self._lower, name)(self._value_of(x))

@@ -16,8 +16,9 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from .axes import axis_error
 from .backends import Backend, backend_of
-from .errors import AxisError, BackendMismatchError, OperandError, ShapeError
+from .errors import AutodiffError, AxisError, BackendMismatchError, OperandError, ShapeError
 from .extras import ALIASES, Extras
 from .frequencies import Frequencies
 from .functions import Functions
@@ -36,6 +37,7 @@ SHARED: dict[str, tuple[str, ...]] = {  # names that stand in the main namespace
     "special": (),
 }
 SCALARS = (bool, int, float, complex)
+AXES = ("axes", "axis", "destination", "source")  # parameters of ops that name axes
 # Ops with an array argument that may be None.
 OPTIONAL = ("clip", "linalg.matrix_rank", "linalg.pinv", "searchsorted", "special.logsumexp", "special.zeta")
 
@@ -187,6 +189,15 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
         return contextlib.nullcontext() if quiet is None else quiet()
 
 
+def numbers(parameter: str, given: Any, op: str) -> list[int]:
+    """Return the axes that a parameter names; `tensordot` may be told how many, not which."""
+    if isinstance(given, tuple | list):
+        return [n for part in given for n in numbers(parameter, part, "")]
+    if not hasattr(given, "__index__"):
+        return []
+    return [int(given) - 1] if op.endswith("tensordot") else [int(given)]
+
+
 class Bound:
     """An op bound to an array type: its kernel, and how to take an operand apart."""
 
@@ -222,15 +233,22 @@ class Bound:
     def explain(self, values: Sequence[Any], statics: tuple[Any, ...], error: Exception) -> None:
         """Raise an engine's plain refusal as one error on every backend, with the op and the shapes.
 
-        What is more than plain, such as a compiler's error about a traced value, speaks for itself.
+        What is more than plain, such as a compiler's error about a traced value, speaks for itself, and so does an
+        IndexError about something other than an axis.
         """
-        if type(error) in (TypeError, ValueError):
-            shapes = [tuple(v.shape) for v in values if hasattr(v, "shape")]
-            axes = dict(zip(self.op.statics, statics, strict=True)).get("axis")
-            room = max(map(len, shapes), default=0) + (self.op.name in ("expand_dims", "stack"))
-            numbers = [a for a in (axes if isinstance(axes, tuple) else (axes,)) if isinstance(a, int)]
-            kind = OperandError if all(-room <= a < room for a in numbers) else AxisError
-            raise kind(f"{self.op.name} of shapes {', '.join(map(str, shapes))}: {error}") from error
+        astray = isinstance(error, IndexError) and isinstance(error, ValueError)  # NumPy's own AxisError
+        if isinstance(error, AutodiffError) or not (astray or type(error) in (IndexError, TypeError, ValueError)):
+            return
+        name, shapes = self.op.name, [tuple(v.shape) for v in values if hasattr(v, "shape")]
+        if not values:
+            raise OperandError(f"{name}: got no arrays; give at least one") from error
+        room = max(map(len, shapes), default=0) + (name in ("expand_dims", "stack"))
+        given = [(k, v) for k, v in zip(self.op.statics, statics, strict=True) if k in AXES and v is not None]
+        if not all(-room <= a < room for k, v in given for a in numbers(k, v, name)):
+            raise axis_error(name, ", ".join(f"{k}={v}" for k, v in given), shapes, room) from error
+        if astray or not isinstance(error, IndexError):
+            kind = AxisError if astray else OperandError
+            raise kind(f"{name} of shapes {', '.join(map(str, shapes))}: {error}") from error
 
     def blame_shapes(self, v1: Any, v2: Any, error: Exception) -> None:
         """Raise one error on every backend if an op of two arrays failed because their shapes don't fit."""

@@ -143,7 +143,12 @@ def constant(bound: Bound) -> Function:
         for x, value in zip(args, values, strict=True):
             if value is NotImplemented:
                 return bound.hand_on(x, args, kwargs)
-        out = kernel(*values, **{k: v._value if isinstance(v, tensor) else v for k, v in kwargs.items()})
+        given = {k: v._value if isinstance(v, tensor) else v for k, v in kwargs.items()}
+        try:
+            out = kernel(*values, **given)
+        except (IndexError, TypeError, ValueError) as error:
+            bound.explain(values, tuple(map(given.get, bound.op.statics)), error)
+            raise
         return tuple(map(tensor._make, out)) if isinstance(out, tuple | list) else tensor._make(out)
 
     return call
@@ -201,7 +206,7 @@ class Single(Recorder):
         bound = self.bound
         try:
             out = bound.invoke(bound.kernel, (value,), statics)
-        except (TypeError, ValueError) as error:
+        except (IndexError, TypeError, ValueError) as error:
             bound.explain((value,), statics, error)
             raise
         if node is None or not self.takes_gradient(out.dtype):
@@ -218,7 +223,7 @@ class Single(Recorder):
         assert result is not None
         try:
             out = result(*bound.invoke(bound.kernel, (value,), statics))
-        except (TypeError, ValueError) as error:
+        except (IndexError, TypeError, ValueError) as error:
             bound.explain((value,), statics, error)
             raise
         if node is None:
@@ -251,7 +256,7 @@ class Several(Recorder):
             nodes.append(node)
         try:
             out = bound.invoke(bound.kernel, values, statics)
-        except (TypeError, ValueError) as error:
+        except (IndexError, TypeError, ValueError) as error:
             bound.explain(values, statics, error)
             raise
         if nodes.count(None) == len(nodes) or not mode().recording or not self.takes_gradient(out.dtype):

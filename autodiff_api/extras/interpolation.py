@@ -31,13 +31,34 @@ class Interpolation:
         common = space.result_type(x, xp)
         x, xp = (space.astype(a, common, copy=False) for a in (x, xp))
         n = xp.shape[0]
-        above = space.clip(space.searchsorted(xp, x, side="right"), min(1, n - 1), n - 1)
+        before, after = space.less(x, xp[0]), space.greater(x, xp[n - 1])
+        inside = space.where(before | after, xp[0], x)
+        above = space.clip(space.searchsorted(xp, inside, side="right"), min(1, n - 1), n - 1)
         below = space.clip(above - 1, 0, n - 1)
         x0, x1, f0, f1 = (
             space.reshape(space.take(p, space.reshape(i, (-1,))), x.shape) for p in (xp, fp) for i in (below, above)
         )
-        gap = x1 - x0
-        part = (x - x0) / space.where(space.equal(gap, 0), 1, gap)
-        y = f0 + (f1 - f0) * part
-        y = space.where(space.less(x, xp[0]), fp[0] if left is None else left, y)
-        return space.where(space.greater(x, xp[n - 1]), fp[n - 1] if right is None else right, y)
+        y = f0 if n == 1 else between(space, inside, (x0, f0), (x1, f1))
+        y = space.where(before, fp[0] if left is None else left, y)
+        return space.where(after, fp[n - 1] if right is None else right, y)
+
+
+def between(space: Any, x: Any, start: tuple[Any, Any], end: tuple[Any, Any]) -> Any:
+    """Return the line from one point to another at `x`; where a coordinate is infinite, what it comes to.
+
+    Each point is exactly where it is. From a point to one infinitely far the line is flat, and to one infinitely high
+    it is infinite. That is said by selection alone, whose derivatives are 0 and 1 and never an infinity times 0.
+    """
+    (x0, f0), (x1, f1) = start, end
+    known = [space.isfinite(v) for v in (x0, x1, f0, f1)]
+    plain = known[0] & known[1] & known[2] & known[3]
+    a, b, c, d, place = (space.where(plain, v, 0) for v in (x0, x1, f0, f1, x))
+    gap = b - a
+    straight = c + (d - c) * ((place - a) / space.where(space.equal(gap, 0), 1, gap))
+    same = space.equal(f0, f1)
+    high = space.where(known[2], f1, space.where(known[3] | same, f0, space.nan))
+    level = known[2] & known[3] & (known[0] | known[1])
+    far = space.where(level, space.where(known[0], f0, f1), space.where(same, f0, space.nan))
+    endless = space.where(space.isnan(x), space.nan, space.where(known[0] & known[1], high, far))
+    endless = space.where(space.equal(x, x1), f1, space.where(space.equal(x, x0), f0, endless))
+    return space.where(plain, straight, endless)

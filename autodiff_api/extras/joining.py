@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
+
+from ..axes import one_axis
+from ..errors import ArgumentError
 
 
 class Joining:
@@ -38,13 +42,17 @@ class Joining:
         """
         xp: Any = self
         x = xp.asarray(x)
-        n = x.shape[axis]
-        if isinstance(sections, int):
-            short, longer = divmod(n, sections)
-            bounds = [i * short + min(i, longer) for i in range(sections + 1)]
+        place = one_axis("array_split", axis, x.shape)
+        n = x.shape[place]
+        if hasattr(sections, "__index__") and not getattr(sections, "ndim", 0):
+            parts = operator.index(sections)
+            if parts < 1:
+                raise ArgumentError(f"array_split: into {parts} parts; give 1 or more, or the indices to split before")
+            short, longer = divmod(n, parts)
+            bounds = [i * short + min(i, longer) for i in range(parts + 1)]
         else:
-            bounds = [0, *sections, n]
-        lead = (slice(None),) * (axis % x.ndim)
+            bounds = [0, *map(operator.index, sections), n]  # type: ignore[arg-type]
+        lead = (slice(None),) * place
         return tuple(x[(*lead, slice(a, b), ...)] for a, b in pairwise(bounds))
 
     def atleast_1d(self, *arrays: Any) -> Any:
@@ -63,18 +71,18 @@ class Joining:
     def column_stack(self, arrays: Sequence[Any], /) -> Any:
         """Put vectors beside each other as columns, and matrices as they are."""
         xp: Any = self
-        columns = [xp.asarray(x) for x in arrays]
+        columns = [xp.asarray(x) for x in some("column_stack", arrays)]
         return xp.concat([x if x.ndim > 1 else xp.reshape(x, (-1, 1)) for x in columns], axis=1)
 
     def concatenate(self, arrays: Sequence[Any], /, axis: int | None = 0) -> Any:
         """Join arrays along an axis, or all their elements if it is None: the standard's `concat`."""
         xp: Any = self
-        return xp.concat([xp.asarray(x) for x in arrays], axis=axis)
+        return xp.concat([xp.asarray(x) for x in some("concatenate", arrays)], axis=axis)
 
     def hstack(self, arrays: Sequence[Any], /) -> Any:
         """Join arrays along the second axis, vectors along their only one."""
         xp: Any = self
-        rows = [xp.atleast_1d(x) for x in arrays]
+        rows = [xp.atleast_1d(x) for x in some("hstack", arrays)]
         return xp.concat(rows, axis=0 if rows[0].ndim == 1 else 1)
 
     def swapaxes(self, x: Any, axis1: int, axis2: int, /) -> Any:
@@ -82,10 +90,18 @@ class Joining:
         xp: Any = self
         x = xp.asarray(x)
         order = list(range(x.ndim))
-        order[axis1], order[axis2] = order[axis2], order[axis1]
+        i, j = (one_axis("swapaxes", axis, x.shape) for axis in (axis1, axis2))
+        order[i], order[j] = j, i
         return xp.permute_dims(x, tuple(order))
 
     def vstack(self, arrays: Sequence[Any], /) -> Any:
         """Join arrays along the first axis, vectors as rows."""
         xp: Any = self
-        return xp.concat([xp.atleast_2d(x) for x in arrays], axis=0)
+        return xp.concat([xp.atleast_2d(x) for x in some("vstack", arrays)], axis=0)
+
+
+def some(function: str, arrays: Sequence[Any]) -> Sequence[Any]:
+    """Return the arrays if there are any; else raise."""
+    if not len(arrays):
+        raise ArgumentError(f"{function}: got no arrays; give at least one")
+    return arrays

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from ..errors import ArgumentError
+from ..axes import all_axes
+from ..errors import ArgumentError, ArgumentTypeError
 from .sums import floating
 
 METHODS = ("higher", "linear", "lower", "midpoint", "nearest")
@@ -23,13 +25,15 @@ class Order:
         tensor(2.5)
         """
         xp: Any = self
-        return xp.quantile(x, 0.5, axis, method="midpoint", keepdims=keepdims)
+        return quantiles("median", xp, x, 0.5, axis, "midpoint", keepdims)
 
     def percentile(self, x: Any, /, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
         """Return quantiles, with `q` in percent."""
         xp: Any = self
+        if isinstance(q, float | int) and not 0 <= q <= 100:
+            raise ArgumentError(f"percentile: q must be from 0 to 100, not {q}")
         q = q if isinstance(q, float | int) else xp.asarray(q)
-        return xp.quantile(x, q / 100, axis, method=method, keepdims=keepdims)
+        return quantiles("percentile", xp, x, q / 100, axis, method, keepdims)
 
     def quantile(self, x: Any, /, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
         """Return the elements below which the fractions `q` lie; nan where any element is, or `q` is not in [0, 1].
@@ -42,28 +46,54 @@ class Order:
         tensor([2., 3.])
         """
         xp: Any = self
-        if method not in METHODS:
-            raise ArgumentError(f"quantile: method must be one of {', '.join(METHODS)}, not {method!r}")
         if isinstance(q, float | int) and not 0 <= q <= 1:
             raise ArgumentError(f"quantile: q must be from 0 to 1, not {q}")
-        x, kept = gathered(xp, floating(xp, x), axis, keepdims)
-        q = q if isinstance(q, xp.array_class) else xp.asarray(q, device=x.device)
-        if not x.shape[-1]:
-            return xp.full((*q.shape, *kept), xp.nan, dtype=x.dtype)
-        result = ranked(xp, xp.sort(x, axis=-1), xp.reshape(q, (-1,)), method)
-        return xp.reshape(xp.moveaxis(result, -1, 0), (*q.shape, *kept))
+        return quantiles("quantile", xp, x, q, axis, method, keepdims)
 
 
-def gathered(xp: Any, x: Any, axis: Any, keepdims: bool) -> tuple[Any, tuple[int, ...]]:
+def quantiles(name: str, xp: Any, x: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
+    """Return the quantiles of `x` for the function called `name`."""
+    if method not in METHODS:
+        raise ArgumentError(f"{name}: method must be one of {', '.join(METHODS)}, not {method!r}")
+    x = floating(xp, x)
+    if xp.isdtype(x.dtype, "complex floating"):
+        raise ArgumentTypeError(f"{name}: complex numbers have no order; take it of their abs, real or imag")
+    x, kept = gathered(xp, x, all_axes(name, axis, x.shape), keepdims)
+    shape = () if isinstance(q, float | int) else tuple(xp.asarray(q).shape)
+    if not x.shape[-1]:
+        return xp.full((*shape, *kept), xp.nan, dtype=x.dtype)
+    if isinstance(q, float | int):
+        return xp.reshape(at_one(xp, x, q, method), kept)
+    q = q if isinstance(q, xp.array_class) else xp.asarray(q, device=x.device)
+    result = ranked(xp, xp.sort(x, axis=-1), xp.reshape(q, (-1,)), method)
+    return xp.reshape(xp.moveaxis(result, -1, 0), (*shape, *kept))
+
+
+def gathered(xp: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> tuple[Any, tuple[int, ...]]:
     """Return `x` with the given axes as one, the last, and the shape of a result without them."""
-    axes = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
-    others = [i for i in range(x.ndim) if i not in axes]
-    n = 1
-    for a in axes:
-        n *= x.shape[a]
-    moved = xp.reshape(xp.permute_dims(x, (*others, *axes)), (*(x.shape[i] for i in others), n))
+    others = tuple(i for i in range(x.ndim) if i not in axes)
     kept = tuple(1 if i in axes else m for i, m in enumerate(x.shape) if keepdims or i not in axes)
-    return moved, kept
+    if (*others, *axes) != tuple(range(x.ndim)):
+        x = xp.permute_dims(x, (*others, *axes))
+    if len(axes) != 1:
+        x = xp.reshape(x, (*x.shape[: len(others)], math.prod(x.shape[len(others) :])))
+    return x, kept
+
+
+def at_one(xp: Any, x: Any, q: float, method: str) -> Any:
+    """Return what stands at one fraction that is known: only two elements, and the last, are taken from `x`."""
+    n = x.shape[-1]
+    place = q * (n - 1)
+    low, high = math.floor(place), math.ceil(place)
+    if method in ("lower", "higher", "nearest"):
+        low = high = {"lower": low, "higher": high, "nearest": round(place)}[method]
+    order = xp.argsort(x, axis=-1)
+    y = xp.take_along_axis(x, xp.concat([order[..., i : i + 1] for i in (low, high, n - 1)], axis=-1), axis=-1)
+    below, above, last = (y[..., i] for i in range(3))
+    if low != high:
+        part = place - low if method == "linear" else 0.5
+        below = below * (1 - part) + above * part
+    return xp.where(xp.isnan(last), last, below)  # nan is the last in order
 
 
 def ranked(xp: Any, x: Any, q: Any, method: str) -> Any:

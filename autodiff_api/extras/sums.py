@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..axes import all_axes, one_axis
+from ..errors import OperandError
+
 
 def floating(xp: Any, x: Any, like: Any = None) -> Any:
     """Return `x` as an array of floating-point numbers, a Python number in the dtype of `like`."""
@@ -19,7 +22,7 @@ class Sums:
     def average(self, x: Any, /, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
         """Return the weighted mean, differentiable in both.
 
-        `weights` has the shape of `x`, or is a vector along an `axis` that is one integer.
+        `weights` has the shape of `x`, or of the axes that `axis` names, in its order.
 
         >>> import autodiff_api as ad
         >>> ad.average(ad.tensor([1.0, 2.0]), weights=ad.tensor([3.0, 1.0]))
@@ -27,28 +30,35 @@ class Sums:
         """
         xp: Any = self
         x = floating(xp, x)
+        axes = all_axes("average", axis, x.shape)
+        axis = None if axis is None else axes
         if weights is None:
             return xp.mean(x, axis=axis, keepdims=keepdims)
         w = floating(xp, weights)
-        if w.ndim == 1 and isinstance(axis, int):
-            w = xp.reshape(w, tuple(-1 if i == axis % x.ndim else 1 for i in range(x.ndim)))
-        w = xp.broadcast_to(w, x.shape)
+        if w.shape != x.shape:
+            if axis is None or tuple(w.shape) != tuple(x.shape[a] for a in axes):
+                raise OperandError(
+                    f"average: weights of shape {w.shape} for an array of shape {x.shape} with axis={axis}; give "
+                    "weights of the array's shape, or of that of the axes that axis names"
+                )
+            w = xp.permute_dims(w, tuple(sorted(range(len(axes)), key=axes.__getitem__)))
+            w = xp.broadcast_to(xp.reshape(w, tuple(n if i in axes else 1 for i, n in enumerate(x.shape))), x.shape)
         total = xp.sum(x * xp.astype(w, xp.result_type(x, w)), axis=axis, keepdims=keepdims)
         return total / xp.astype(xp.sum(w, axis=axis, keepdims=keepdims), total.dtype)
 
     def cumprod(self, x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Any:
         """Return the products of the first elements along an axis, of all of them in order if it is None."""
-        return self._cumulative("cumulative_prod", x, axis, dtype)
+        return self._cumulative("cumprod", "cumulative_prod", x, axis, dtype)
 
     def cumsum(self, x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Any:
         """Return the sums of the first elements along an axis, of all of them in order if it is None."""
-        return self._cumulative("cumulative_sum", x, axis, dtype)
+        return self._cumulative("cumsum", "cumulative_sum", x, axis, dtype)
 
-    def _cumulative(self, name: str, x: Any, axis: int | None, dtype: Any) -> Any:
+    def _cumulative(self, name: str, standard: str, x: Any, axis: int | None, dtype: Any) -> Any:
         xp: Any = self
         x = xp.asarray(x)
-        x, axis = (xp.reshape(x, (-1,)), 0) if axis is None else (x, axis)
-        return getattr(xp, name)(x, axis=axis, dtype=dtype)
+        x, axis = (xp.reshape(x, (-1,)), 0) if axis is None else (x, one_axis(name, axis, x.shape))
+        return getattr(xp, standard)(x, axis=axis, dtype=dtype)
 
     def isclose(self, x1: Any, x2: Any, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
         """Tell where |x1 - x2| <= atol + rtol * |x2|; infinities must be equal.
@@ -97,13 +107,14 @@ class Sums:
         """
         xp: Any = self
         y = floating(xp, y)
-        lead = (slice(None),) * (axis % y.ndim)
+        axis = one_axis("trapezoid", axis, y.shape)
+        lead = (slice(None),) * axis
         late, early = (*lead, slice(1, None), ...), (*lead, slice(None, -1), ...)
         pairs = y[late] + y[early]
         if x is not None:
             x = xp.asarray(x)
             if x.ndim == 1:
-                x = xp.reshape(x, tuple(-1 if i == axis % y.ndim else 1 for i in range(y.ndim)))
+                x = xp.reshape(x, tuple(-1 if i == axis else 1 for i in range(y.ndim)))
             dx = xp.diff(x, axis=axis)
             dx = xp.astype(dx, xp.result_type(dx, pairs), copy=False)
         return xp.sum(pairs * dx / 2, axis=axis)

@@ -2,9 +2,9 @@
 
 Each takes the namespace to compute in as the keyword `xp`. `GENERIC` has what the standard lacks: a namespace
 is never asked for these, since it may mean something else by the name; and what prepares arguments for a namespace's
-own function, as in `fft`, or corrects what that gives, as in `mends`. `FALLBACK` has functions of the standard, for
-namespaces that lack them. A backend's plugin may offer a better kernel under the same name; the law "kernel = generic"
-compares the two.
+own function, as in `fft`, corrects what that gives, as in `mends`, or refuses what it should not answer, as in
+`refusals`. `FALLBACK` has functions of the standard, for namespaces that lack them. A backend's plugin may offer a
+better kernel under the same name; the law "kernel = generic" compares the two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import arrays, fft, indexing, linalg, mends, special
+from . import arrays, fft, indexing, linalg, mends, refusals, special
 
 GENERIC: dict[str, Callable[..., Any]] = {
     **arrays.GENERIC,
@@ -20,6 +20,7 @@ GENERIC: dict[str, Callable[..., Any]] = {
     **indexing.GENERIC,
     **linalg.GENERIC,
     **mends.GENERIC,
+    **refusals.GENERIC,
     **special.GENERIC,
 }
 FALLBACK: dict[str, Callable[..., Any]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -83,6 +85,8 @@ CASES = [
     *(("pad", (V[:1], 3), {"mode": mode}) for mode in ("edge", "reflect", "symmetric", "wrap")),
     *(("pad", (A, 1), {"constant_values": c}) for c in (2, (1, 2), ((1, 2), (3, 4)))),
     ("pad", (np.arange(3), 1), {"constant_values": 7}),
+    *(("pad", (V[:2], (9, 20)), {"mode": mode}) for mode in ("edge", "reflect", "symmetric", "wrap")),
+    *(("average", (CUBE,), {"weights": w, "axis": axis}) for w, axis in ((CUBE[0].T, (2, 1)), (CUBE[:, 0], (0, 2)))),
     *(("percentile", (A, q), {"axis": 0}) for q in (0, 30.0, np.asarray([10.0, 90.0]))),
     *(
         ("quantile", (x, q), {"axis": axis, "method": method, "keepdims": axis == 1})
@@ -358,6 +362,7 @@ def test_single_precision_stays(backend):
         assert y.dtype == xp.float32
 
 
+JOINING = ("column_stack", "concatenate", "hstack", "vstack")
 ERRORS = [
     (lambda: ad.einsum("ij,jk", A), ad.ArgumentError, "'ij,jk' describes 2 operands, got 1"),
     (lambda: ad.einsum("ijk", A), ad.ShapeError, "operand 0 of 'ijk' is 'ijk', 3 axes, but the array has 2"),
@@ -376,13 +381,127 @@ ERRORS = [
     (lambda: ad.quantile(A, 1.5), ad.ArgumentError, "q must be from 0 to 1, not 1.5"),
     (lambda: ad.quantile(A, 0.5, method="hazen"), ad.ArgumentError, "not 'hazen'"),
     (lambda: ad.interp(V, KNOTS, V), ad.ShapeError, "vectors of one length"),
+    (lambda: ad.median(A, axis=4), ad.AxisError, r"median: axis=4 does not fit shape \(3, 4\), whose axes are -2 to 1"),
+    (lambda: ad.percentile(A, 30, axis=-3), ad.AxisError, r"percentile: axis=-3 does not fit shape \(3, 4\)"),
+    (lambda: ad.quantile(A, 0.3, axis=(0, 2)), ad.AxisError, r"quantile: axis=2 does not fit shape \(3, 4\)"),
+    (lambda: ad.median(A, axis=1.5), ad.ArgumentTypeError, "median: an axis is an integer, not 1.5"),
+    (lambda: ad.median(A, axis=(0, -2)), ad.ArgumentError, r"median: axis=\(0, -2\) names one axis .* twice"),
+    (lambda: ad.average(A, axis=(0, -2)), ad.ArgumentError, r"average: axis=\(0, -2\) names one axis .* twice"),
+    (lambda: ad.average(A, axis=2), ad.AxisError, r"average: axis=2 does not fit shape \(3, 4\)"),
+    (lambda: ad.average(A, weights=W), TypeError, r"average: weights of shape \(4,\) .* axis=None"),
+    (lambda: ad.average(A, weights=W, axis=0), ad.ShapeError, r"average: weights of shape \(4,\) .* axis=\(0,\)"),
+    (lambda: ad.swapaxes(A, 0, 2), ad.AxisError, r"swapaxes: axis=2 does not fit shape \(3, 4\)"),
+    (lambda: ad.trapezoid(A, axis=2), ad.AxisError, r"trapezoid: axis=2 does not fit shape \(3, 4\)"),
+    (lambda: ad.trapezoid(ad.tensor(1.0)), ad.AxisError, r"trapezoid: axis=-1 does not fit shape \(\), .* no axes"),
+    (lambda: ad.namespace().cumsum(A, axis=2), ad.AxisError, r"cumsum: axis=2 does not fit shape \(3, 4\)"),
+    (lambda: ad.array_split(A, 2, axis=2), ad.AxisError, r"array_split: axis=2 does not fit shape \(3, 4\)"),
+    (lambda: ad.array_split(V, -1), ad.ArgumentError, "array_split: into -1 parts"),
+    (lambda: ad.array_split(V, 0), ad.ArgumentError, "array_split: into 0 parts"),
+    *((lambda f=f: getattr(ad, f)([]), ad.ArgumentError, f"{f}: got no arrays") for f in JOINING),
+    *((lambda f=f: getattr(ad, f)([]), ad.OperandError, f"{f}: got no arrays") for f in ("concat", "stack")),
+    (lambda: ad.median(Z), TypeError, "median: complex numbers have no order"),
+    (lambda: ad.quantile(Z, 0.5), TypeError, "quantile: complex numbers have no order"),
+    (lambda: ad.percentile(A, 101), ad.ArgumentError, "percentile: q must be from 0 to 100, not 101"),
+    (lambda: ad.pad(A, 1.5), TypeError, "pad: pad_width is in integers, not 1.5"),
+    (lambda: ad.pad(A, {2: 1}), ad.AxisError, r"pad: axis=2 does not fit shape \(3, 4\)"),
+    (lambda: ad.diff(V, n=-1), ValueError, "diff: n says how often .* not -1"),
+    (lambda: ad.diff(V, axis=1), ad.AxisError, r"diff: axis=1 does not fit shape \(5,\)"),
+    (lambda: ad.unstack(A, axis=2), ad.AxisError, r"unstack: axis=2 does not fit shape \(3, 4\)"),
+    (lambda: ad.unstack(ad.tensor(1.0)), ad.AxisError, r"unstack: axis=0 does not fit shape \(\)"),
+    (
+        lambda: ad.tensordot(ad.tensor(A), ad.tensor(A), axes=5),
+        ad.AxisError,
+        r"tensordot: axes=5 does not fit shapes \(3, 4\)",
+    ),
+    (
+        lambda: ad.tensordot(ad.tensor(A), ad.tensor(A), axes=((3,), (0,))),
+        ad.AxisError,
+        r"tensordot: axes=\(\(3,\), \(0,\)\)",
+    ),
+    (lambda: ad.tile(ad.tensor(A), (-1,)), ad.ArgumentError, r"tile: repetitions must be 0 or more, got \(-1,\)"),
+    (lambda: ad.tril(ad.tensor(1.0)), ad.ShapeError, r"tril: shape \(\) has no matrices"),
+    (lambda: ad.triu(ad.tensor(V)), ad.ShapeError, r"triu: shape \(5,\) has no matrices"),
 ]
 
 
 @pytest.mark.parametrize(("call", "kind", "text"), ERRORS, ids=[text for _, _, text in ERRORS])
-def test_errors_say_what_is_wrong(call, kind, text):
-    with pytest.raises(kind, match=text):
+def test_errors_say_what_is_wrong(backend, call, kind, text):
+    with pytest.raises(kind, match=text) as caught:
         call()
+    assert isinstance(caught.value, ad.AutodiffError)
+
+
+ASTRAY = [  # of the standard and beyond, each asked for an axis that its operand does not have
+    ("all", {"axis": 2}), ("argmax", {"axis": 2}), ("argsort", {"axis": 2}), ("cumulative_sum", {"axis": 2}),
+    ("count_nonzero", {"axis": 2}), ("fft.fft", {"axis": 2}), ("fft.fftshift", {"axes": 2}), ("fft.hfft", {"axis": 2}),
+    ("flip", {"axis": 2}), ("linalg.vector_norm", {"axis": 2}), ("max", {"axis": 2}), ("mean", {"axis": (0, 2)}),
+    ("moveaxis", (0, 2)), ("permute_dims", {"axes": (0, 2)}),
+    ("roll", {"shift": 1, "axis": 2}), ("sort", {"axis": 2}), ("special.logsumexp", {"axis": 2}),
+    ("special.softmax", {"axis": 2}), ("squeeze", {"axis": 2}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "options"), ASTRAY, ids=[name for name, _ in ASTRAY])
+def test_an_axis_astray_is_one_error_on_every_backend(backend, name, options):
+    function = operator.attrgetter(name)(ad.namespace(backend))
+    args, options = (options, {}) if isinstance(options, tuple) else ((), options)
+    with pytest.raises(ad.AxisError, match=rf"^{name}: .*2.* does not fit shape \(3, 4\), whose axes are -2 to 1"):
+        function(ad.tensor(A), *args, **options)
+
+
+def test_an_index_out_of_range_speaks_for_itself(backend):
+    with pytest.raises(IndexError, match="out of bounds") as caught:
+        ad.tensor(V)[7]
+    assert not isinstance(caught.value, ad.AutodiffError)
+
+
+def test_array_split_takes_any_integer_and_any_indices(backend):
+    for sections in (np.int64(2), np.asarray(2), np.asarray([1, 3]), (1, 3)):
+        found, wanted = ad.array_split(ad.tensor(V), sections), np.array_split(V, sections)
+        assert [x.tolist() for x in found] == [x.tolist() for x in wanted]
+
+
+def test_pad_takes_arrays_and_dictionaries(backend):
+    x = ad.tensor(A)
+    for given in (np.asarray([1, 2]), np.asarray([[1, 2], [0, 1]]), np.int64(2), [np.int64(1), 2]):
+        np.testing.assert_array_equal(ad.pad(x, given).numpy(), np.pad(A, given))
+    np.testing.assert_array_equal(ad.pad(x, True, mode="edge").numpy(), np.pad(A, 1, mode="edge"))
+    for given, written in (({-1: (1, 2)}, ((0, 0), (1, 2))), ({0: 1}, ((1, 1), (0, 0))), ({}, 0)):
+        for mode in ("constant", "reflect"):
+            np.testing.assert_array_equal(ad.pad(x, given, mode=mode).numpy(), np.pad(A, written, mode=mode))
+    for c in (np.asarray([1.0, 2.0]), np.float32(3.0), np.asarray([[1, 2], [3, 4]])):
+        np.testing.assert_array_equal(ad.pad(x, 1, constant_values=c).numpy(), np.pad(A, 1, constant_values=c))
+    c = ad.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    ad.pad(x, 1, constant_values=c).sum().backward()
+    np.testing.assert_array_equal(c.grad.numpy(), [[4.0, 4.0], [5.0, 5.0]])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_interp_through_infinite_points(backend, seed):
+    """The table, the heights and the queries have infinities and nan; the last two points may be one piece."""
+    rng = np.random.default_rng(seed)
+    for n in (1, 2, 3, 5):
+        knots = np.sort(rng.choice(np.arange(-4.0, 5.0), n, replace=False))
+        heights = rng.choice([0.0, 1.0, 2.0, np.inf, -np.inf, np.nan], n)
+        knots[0] = -np.inf if seed % 3 == 1 else knots[0]
+        knots[-1] = np.inf if seed % 2 else knots[-1]
+        x = np.concatenate([knots, rng.uniform(-5, 5, 4), [np.inf, -np.inf, np.nan]])
+        with np.errstate(invalid="ignore"):
+            wanted = np.interp(x, knots, heights)
+        found = ad.interp(ad.tensor(x), ad.tensor(knots), ad.tensor(heights))
+        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_gradients_beside_infinite_points(backend):
+    """What is finite has its derivative, whatever is infinite in the next piece, in the table or in the query."""
+    leaves = [
+        ad.tensor(v, requires_grad=True)
+        for v in ([0.0, 2.0, 2.5, -ad.inf, ad.inf], [-1.0, 0.0, 1.0, 2.0, 3.0], [2.0, 0.0, ad.inf, 1.0, 5.0])
+    ]
+    ad.interp(*leaves).sum().backward()
+    x, _, heights = (v.grad.numpy() for v in leaves)
+    np.testing.assert_allclose(x, [0.0, 4.0, 4.0, 0.0, 0.0])
+    np.testing.assert_allclose(heights, [1.0, 1.0, 0.0, 1.5, 1.5])
 
 
 @pytest.mark.parametrize(

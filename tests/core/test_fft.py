@@ -162,6 +162,41 @@ def test_an_axis_is_named_once(backend, name):
         getattr(ad.fft, name)(ad.ones((2, 3)), axes=(1, -1))
 
 
+@pytest.mark.parametrize("shape", [(), (2, 3)])
+def test_no_axes(backend, shape):
+    """A transform along no axis is the array, in complex numbers; where an axis is halved, there must be one."""
+    x = ad.tensor(noise(shape, 1, False), requires_grad=True)
+    for transform in (ad.fft.fftn, ad.fft.ifftn):
+        y = transform(x, axes=())
+        assert y.dtype == ad.complex128
+        np.testing.assert_array_equal(y.numpy(force=True), x.numpy(force=True))
+        np.testing.assert_array_equal(ad.autograd.grad(y, x, ad.ones_like(y))[0].numpy(), np.ones(shape))
+    for transform in (ad.fft.rfftn, ad.fft.irfftn):
+        with pytest.raises(ad.ArgumentError, match=rf"fft.{transform.__name__}: no axis to transform"):
+            transform(x, axes=())
+
+
+ASTRAY = [
+    *((name, (2, 3), {"axis": 2}) for name in ONE_AXIS),
+    *((name, (), {}) for name in ONE_AXIS),
+    *((name, (2, 3), {"axes": (0, 2)}) for name in MANY_AXES),
+    *((name, (2, 3), {"s": (1, 2, 3)}) for name in MANY_AXES),
+    *((name, (2, 3), {"axes": 2}) for name in ("fftshift", "ifftshift")),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "options"), ASTRAY)
+def test_an_axis_astray(backend, name, shape, options):
+    with pytest.raises(ad.AxisError, match=rf"fft.{name}: ax[ei]s=.* does not fit shape \({'2, 3' * bool(shape)}\)"):
+        getattr(ad.fft, name)(ad.ones(shape), **options)
+
+
+@pytest.mark.parametrize("name", MANY_AXES)
+def test_a_size_for_each_axis(backend, name):
+    with pytest.raises(ad.ArgumentError, match=rf"fft.{name}: s=\(2,\) gives 1 sizes for 2 axes"):
+        getattr(ad.fft, name)(ad.ones((2, 3)), s=(2,), axes=(0, 1))
+
+
 @pytest.mark.parametrize("name", MANY_AXES)
 def test_sizes_alone_are_of_the_last_axes(backend, name):
     x = ad.tensor(noise((2, 3, 4), 1, False), requires_grad=True)

@@ -545,3 +545,15 @@ def test_the_package_finds_the_namespace_by_its_argument(backend):
     np.testing.assert_allclose(x.grad.numpy(), reference("digamma", [[0.5, 1.5]]))
     with pytest.raises(AttributeError, match=r"special\.bessel"):
         ad.special.bessel  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [("erf", (1.0,)), ("erf", (1,)), ("gammaln", (3.0,)), ("logsumexp", (1.0,)), ("softmax", (1.0,)), ("zeta", (2.0,))],
+)
+def test_of_a_python_number(backend, name, args):
+    """It is a tensor of the default dtype, whatever computes it."""
+    scipy = pytest.importorskip("scipy.special")
+    y = getattr(ad.special, name)(*args)
+    assert y.shape == () and y.dtype == ad.asarray(1.0).dtype
+    assert float(y) == pytest.approx(float(getattr(scipy, name)(*args)))

@@ -23,7 +23,7 @@ def one(name: str) -> Kernel:
         if function is None:
             function = _scipy(name)
         out = function(x)
-        return out if x.dtype.char != HALF else out.astype(HALF)
+        return out if getattr(x, "dtype", out.dtype).char != HALF else out.astype(HALF)
 
     return kernel
 
@@ -92,6 +92,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, re
     >>> logsumexp(np.asarray([1000.0, 1000.0]))
     np.float64(1000.6931471805599)
     """
+    a = np.asarray(a)
     if b is not None or return_sign or a.size == 0:
         return _generic_logsumexp(a, axis, b, keepdims, return_sign, xp=np)
     m = np.maximum.reduce(a, axis, keepdims=True)
