@@ -11,6 +11,7 @@ import autodiff_api as ad
 from autodiff_api.testing.checks import Checks
 from autodiff_api.testing.conventions import as_markdown
 from autodiff_api.testing.report import COLUMNS
+from autodiff_api.testing.standard import FUNCTIONS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -21,11 +22,12 @@ def test_conventions():
 
 
 @pytest.mark.parametrize("backend", ["numpy", "jax"])
-def test_conformance_has_a_row_for_every_function_and_no_failure(backend):
+def test_conformance_shows_the_standard_and_no_failure(backend):
     """Written by `python -m autodiff_api conformance NAME --markdown FILE`; on JAX with JAX_ENABLE_X64=1."""
     page = (REFERENCE / f"conformance-{backend}.md").read_text(encoding="utf-8")
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if re.match(r"\| `", line)]
-    assert tuple(row[0].strip("`") for row in rows) == Checks(ad.namespace("numpy")).functions
+    shown = {row[0].strip("`") for row in rows}
+    assert {name for name in Checks(ad.namespace("numpy")).functions if name in FUNCTIONS} <= shown
     assert all(len(row) == len(COLUMNS) + 3 for row in rows)
     assert {cell for row in rows for cell in row[1 : len(COLUMNS) + 1]} <= {"yes", "gap", "-"}
     assert "Failures" not in page and "Not tried" not in page and " 0 failed" in page
