@@ -147,6 +147,11 @@ class Checks:
         """Whether the backend claims shapes that depend on values: masks as keys, `unique_values`, `nonzero`."""
         return bool(self.xp.__array_namespace_info__().capabilities().get("data-dependent shapes"))
 
+    @property
+    def made(self) -> list[Outcome]:
+        """The outcomes of the checks made so far."""
+        return list(self._made.values())
+
     def all(self) -> Iterator[Outcome]:
         """Make every check."""
         for function in self.functions:

@@ -130,7 +130,7 @@ def _spelled(bound: Any, keyword: bool) -> tuple[list[Any], dict[str, Any]]:
 def kernels(setting: Setting, name: str, sample: Sample) -> bool:
     """Check the backend's own kernel of an op against the generic one, where there are both."""
     call = Call(setting, name, sample)
-    generic = None if call.op is None else call.op.kernel or call.op.fallback
+    generic = None if call.op is None else call.op.kernel
     own = setting.backend.kernels.get(name)
     if generic is None or own is None:
         return False

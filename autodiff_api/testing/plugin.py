@@ -26,5 +26,5 @@ def pytest_sessionfinish(session: Any) -> None:
         from .conformance import CHECKS
         from .report import Report
 
-        texts = [Report(checks).as_json() for checks in CHECKS.values()]
+        texts = [Report(checks, checks.made).as_json() for checks in CHECKS.values()]
         Path(path).write_text(texts[0] if len(texts) == 1 else f"[{','.join(texts)}]", encoding="utf-8")

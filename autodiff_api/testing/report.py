@@ -24,12 +24,14 @@ WORST = ("fail", "gap", "pass", "none")
 
 
 class Report:
-    """What became of a backend's checks; makes those that have not been made."""
+    """What became of a backend's checks: of all, which are made now, or of the outcomes given."""
 
     def __init__(self, checks: Checks, outcomes: Iterable[Outcome] | None = None) -> None:
         self.checks = checks
         self.outcomes = list(checks.all() if outcomes is None else outcomes)
         self._of = {(o.function, o.law, o.dtype): o for o in self.outcomes}
+        tried = {o.function for o in self.outcomes}
+        self.functions = [function for function in checks.functions if function in tried]
         self.closed = [text for gap in checks.backend.gaps if (text := checks.closed(gap))]
 
     @property
@@ -39,20 +41,25 @@ class Report:
 
     def state(self, function: str, column: str) -> str:
         """Return the worst of a function's outcomes in a column."""
-        states = {self._of[function, law, d].state for law in COLUMNS[column] for d in self.checks.dtypes}
+        states = {o.state for law in COLUMNS[column] for o in self._outcomes(function, law)}
         return next(s for s in WORST if s in states or s == "none")
 
     def dtypes(self, function: str) -> list[str]:
         """Return the dtypes in which a function obeys all laws, of those it was tried in."""
-        tried = [d for d in self.checks.dtypes if any(self._of[function, law, d].samples for law in LAWS)]
-        return [d for d in tried if not any(self._of[function, law, d].failed for law in LAWS)]
+        outcomes = [o for law in LAWS for o in self._outcomes(function, law)]
+        tried = {o.dtype for o in outcomes if o.samples} - {o.dtype for o in outcomes if o.failed}
+        return [d for d in self.checks.dtypes if d in tried]
 
     def devices(self, function: str) -> list[str]:
         """Return the devices on which a function obeys the laws."""
-        checks = self.checks
-        if any(self._of[function, "devices", d].failed for d in checks.dtypes):
+        checks, outcomes = self.checks, self._outcomes(function, "devices")
+        if not outcomes or any(o.failed for o in outcomes):
             return []
         return [str(d) for d in ([checks.device] if checks.device is not None else checks.backend.devices())]
+
+    def _outcomes(self, function: str, law: str) -> list[Outcome]:
+        found = [self._of.get((function, law, d)) for d in self.checks.dtypes]
+        return [o for o in found if o is not None]
 
     def rows(self) -> list[list[str]]:
         """Return the matrix, a row for each function."""
@@ -64,7 +71,7 @@ class Report:
                 " ".join(short[d] for d in self.dtypes(function)) or "-",
                 ", ".join(self.devices(function)) or "-",
             ]
-            for function in self.checks.functions
+            for function in self.functions
         ]
 
     @property
@@ -77,7 +84,7 @@ class Report:
         counts = Counter(o.state for o in self.outcomes)
         tried = sum(o.samples for o in self.outcomes)
         return (
-            f"{self.checks.backend.name}: {len(self.checks.functions)} functions, {len(LAWS)} laws, "
+            f"{self.checks.backend.name}: {len(self.functions)} functions, {len(LAWS)} laws, "
             f"{counts['pass']} checks passed on {tried} calls of samples, {counts['fail']} failed, "
             f"{counts['gap']} declared gaps, {len(self.closed)} of them closed"
         )
@@ -97,7 +104,7 @@ class Report:
                     "devices": self.devices(function),
                     "standard": function in FUNCTIONS,
                 }
-                for function in checks.functions
+                for function in self.functions
             },
             "gaps": dict(checks.backend.gaps),
             "failures": self.failures,

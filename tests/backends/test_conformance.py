@@ -253,9 +253,11 @@ def test_pytest_runs_the_kit_from_anywhere(tmp_path):
         (["test_numpy.py", "-k", "exp-value or contract or gaps"], "5 passed"),
         (
             ["-p", "autodiff_api.testing.plugin", "--pyargs", "autodiff_api.testing.conformance", "--ad-backend",
-             "numpy", "--ad-dtypes", "float32", "-k", "sin-vjp or contract"], "passed",
+             "numpy", "--ad-dtypes", "float32", "--ad-json", "matrix.json", "-k", "[sin-vjp or contract"], "2 passed",
         ),
     ]:  # fmt: skip
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0 and count in done.stdout, done.stdout + done.stderr
+    matrix = json.loads((tmp_path / "matrix.json").read_text())
+    assert list(matrix["functions"]) == ["sin"] and matrix["functions"]["sin"]["vjp"] == "pass"
