@@ -6,6 +6,8 @@ catch, so `except RuntimeError` written for PyTorch keeps working.
 
 from __future__ import annotations
 
+import numpy as np
+
 __all__ = [
     "ArgumentError",
     "ArgumentIndexError",
@@ -26,6 +28,7 @@ __all__ = [
     "GraphError",
     "HookError",
     "InplaceError",
+    "LinAlgError",
     "ModuleAttributeError",
     "ModuleNameError",
     "OperandError",
@@ -68,6 +71,10 @@ class OperandError(ShapeError, TypeError):
 
 class AxisError(OperandError, IndexError):
     """An operation was asked for an axis that its operand does not have."""
+
+
+class LinAlgError(AutodiffError, np.linalg.LinAlgError, RuntimeError):
+    """A matrix that is singular, or not what a function of matrices needs; NumPy's error of the name, too."""
 
 
 class HookError(AutodiffError, TypeError):

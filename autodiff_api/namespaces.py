@@ -18,7 +18,7 @@ from typing import Any
 
 from .axes import axis_error
 from .backends import Backend, backend_of
-from .errors import AutodiffError, AxisError, BackendMismatchError, OperandError, ShapeError
+from .errors import AutodiffError, AxisError, BackendMismatchError, LinAlgError, OperandError, ShapeError
 from .extras import ALIASES, Extras
 from .frequencies import Frequencies
 from .functions import Functions
@@ -75,12 +75,7 @@ class Lower:
         op = self._ops.get(name)
         if op is not None and op.kernel is not None:
             return partial(op.kernel, xp=self)
-        try:
-            return operator.attrgetter(name)(self._namespace)
-        except AttributeError:
-            if op is None or op.fallback is None:
-                raise
-            return partial(op.fallback, xp=self)
+        return operator.attrgetter(name)(self._namespace)
 
     def _complexes(self) -> tuple[Any, Any]:
         """Return the complex dtypes as arrays report them."""
@@ -237,9 +232,13 @@ class Bound:
         IndexError about something other than an axis.
         """
         astray = isinstance(error, IndexError) and isinstance(error, ValueError)  # NumPy's own AxisError
-        if isinstance(error, AutodiffError) or not (astray or type(error) in (IndexError, TypeError, ValueError)):
+        stuck = type(error).__name__ == "LinAlgError"
+        plain = astray or stuck or type(error) in (IndexError, TypeError, ValueError)
+        if isinstance(error, AutodiffError) or not plain:
             return
         name, shapes = self.op.name, [tuple(v.shape) for v in values if hasattr(v, "shape")]
+        if stuck:
+            raise LinAlgError(f"{name} of shapes {', '.join(map(str, shapes))}: {error}") from error
         if not values:
             raise OperandError(f"{name}: got no arrays; give at least one") from error
         room = max(map(len, shapes), default=0) + (name in ("expand_dims", "stack"))
@@ -251,10 +250,12 @@ class Bound:
             raise kind(f"{name} of shapes {', '.join(map(str, shapes))}: {error}") from error
 
     def blame_shapes(self, v1: Any, v2: Any, error: Exception) -> None:
-        """Raise one error on every backend if an op of two arrays failed because their shapes don't fit."""
+        """Raise one error on every backend if an op of two arrays failed, which is mostly that shapes don't fit."""
+        if isinstance(error, AutodiffError):
+            return
         shapes = tuple(getattr(v1, "shape", ())), tuple(getattr(v2, "shape", ()))
         try:
-            if self.op.name == "matmul":
+            if self.op.name in ("linalg.solve", "matmul"):
                 inner, batches = shapes[0][-1] == shapes[1][-2:][0], (shapes[0][:-2], shapes[1][:-2])
             else:
                 inner, batches = True, shapes
@@ -267,6 +268,7 @@ class Bound:
                 f"{self.op.name}: operands of shapes {shapes[0]} and {shapes[1]} don't fit together; reshape one of "
                 "them, or give it axes of length 1"
             ) from error
+        self.explain((v1, v2), (), error)
 
     def hand_on(self, x: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
         """Let the namespace of a foreign operand do it, if it stands on this one; else refuse the operand.

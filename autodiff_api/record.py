@@ -67,7 +67,11 @@ def unary(bound: Bound, foreign: Function) -> Function:
             value, node = unwrap(x)
             if value is NotImplemented:
                 return foreign(x, (x,))
-        out = kernel(value)
+        try:
+            out = kernel(value)
+        except (TypeError, ValueError) as error:
+            bound.explain((value,), (), error)
+            raise
         result = new(tensor)
         result._value = out
         if node is None or not mode().recording:

@@ -3,8 +3,7 @@
 Each takes the namespace to compute in as the keyword `xp`. `GENERIC` has what the standard lacks: a namespace
 is never asked for these, since it may mean something else by the name; and what prepares arguments for a namespace's
 own function, as in `fft`, corrects what that gives, as in `mends`, or refuses what it should not answer, as in
-`refusals`. `FALLBACK` has functions of the standard, for namespaces that lack them. A backend's plugin may offer a
-better kernel under the same name; the law "kernel = generic" compares the two.
+`refusals`. A backend's plugin may offer a better kernel under the same name; the law "kernels" compares the two.
 """
 
 from __future__ import annotations
@@ -23,4 +22,3 @@ GENERIC: dict[str, Callable[..., Any]] = {
     **refusals.GENERIC,
     **special.GENERIC,
 }
-FALLBACK: dict[str, Callable[..., Any]] = {}

@@ -51,7 +51,6 @@ def _ops(chapter: object) -> dict[str, Op]:
             kernels.GENERIC.get(name),
             inputs.get(name, ("x1", "x2") if signature.startswith("x1, x2") else ()),
             name in views,
-            kernels.FALLBACK.get(name),
             results.get(name),
         )
         for name, signature in table["SIGNATURES"].items()

@@ -79,7 +79,7 @@ class Op:
 
     `rule=None` states that the derivative is zero and the result never requires grad (comparisons, indices).
     `kernel` is the generic implementation in the standard's functions, called with an extra keyword `xp`;
-    an op of the standard has none, since the namespace supplies it, or a `fallback` for namespaces that lack it.
+    an op of the standard has none, since the namespace supplies it.
     `inputs` names the array parameters; by default those that the rule names.
     `result` is the named tuple that an op with several outputs returns. `samples` makes calls for the laws to check,
     for an op that a plugin brings: a function from :class:`autodiff_api.testing.samples.Draw` to samples.
@@ -91,7 +91,6 @@ class Op:
     kernel: Callable[..., Any] | None = None
     inputs: tuple[str, ...] = ()
     view: bool = False
-    fallback: Callable[..., Any] | None = None
     result: Callable[..., Any] | None = None
     samples: Callable[..., Any] | None = None
     parameters: tuple[str, ...] = field(init=False)

@@ -44,3 +44,24 @@ def test_outer_takes_vectors(linalg):
 def test_qr_has_two_modes(linalg, mode):
     with pytest.raises(ad.ArgumentError, match="'reduced' or 'complete'"):
         linalg("qr", RECTANGLE, mode=mode)
+
+
+def test_what_numpy_can_not_solve_is_named():
+    """NumPy raises where JAX gives nan; it is an error by NumPy's name and by PyTorch's base class."""
+    import numpy as np
+
+    xp = ad.namespace("numpy")
+    singular, indefinite = xp.zeros((2, 3, 3)), xp.asarray([[1.0, 2.0], [2.0, 1.0]])
+    for call, name in (
+        (lambda: xp.linalg.inv(singular), "linalg.inv of shapes"),
+        (lambda: xp.linalg.solve(singular, xp.ones((2, 3, 4))), r"linalg.solve of shapes \(2, 3, 3\), \(2, 3, 4\)"),
+        (lambda: xp.linalg.cholesky(indefinite), "linalg.cholesky of shapes"),
+    ):
+        for kind in (ad.LinAlgError, np.linalg.LinAlgError, RuntimeError):
+            with pytest.raises(kind, match=name):
+                call()
+
+
+def test_systems_that_do_not_fit(linalg):
+    with pytest.raises(ad.ShapeError, match=r"linalg.solve: operands of shapes \(2, 2\) and \(3,\) don't fit"):
+        linalg("solve", (2, 2), VECTOR)
