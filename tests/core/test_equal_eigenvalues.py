@@ -14,16 +14,6 @@ W = RNG.normal(size=(4, 4))
 MATRICES = {"eye": np.eye(4), "two equal": ROTATED, "all equal": 2 * np.eye(4)}
 
 
-@pytest.fixture(autouse=True)
-def double(request):
-    jax = pytest.importorskip("jax") if "jax" in request.node.name else None
-    if jax is None:
-        yield
-    else:
-        with jax.enable_x64(True):
-            yield
-
-
 def gradient(backend, a, loss, create_graph=False):
     xp = ad.namespace(backend)
     x = xp.asarray(a, requires_grad=True)

@@ -528,7 +528,7 @@ def test_under_jit(jax_backend, name, args, options):
 @pytest.fixture
 def jax_backend():
     jax = pytest.importorskip("jax")
-    before = jax.config.jax_enable_x64
+    before = jax.config.values["jax_enable_x64"]
     jax.config.update("jax_enable_x64", True)
     yield jax, ad.namespace("jax")
     jax.config.update("jax_enable_x64", before)

@@ -10,16 +10,6 @@ import autodiff_api as ad
 INF, NAN = np.inf, np.nan
 
 
-@pytest.fixture(autouse=True)
-def double(request):
-    jax = pytest.importorskip("jax") if "jax" in request.node.name else None
-    if jax is None:
-        yield
-    else:
-        with jax.enable_x64(True):
-            yield
-
-
 def gradients(y, leaves, **options):
     return [np.asarray(g.detach()) for g in ad.autograd.grad(y, leaves, **options)]
 

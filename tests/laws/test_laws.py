@@ -22,7 +22,7 @@ def checks(request):
     """All checks of one backend, in all its precisions."""
     if request.param == "jax":
         jax = pytest.importorskip("jax")
-        before = jax.config.jax_enable_x64
+        before = jax.config.values["jax_enable_x64"]
         jax.config.update("jax_enable_x64", True)
         # Each function is compiled for each shape: what NumPy has shown of rules is not shown again in all samples. The
         # command does it: JAX_ENABLE_X64=1 python -m autodiff_api conformance jax
