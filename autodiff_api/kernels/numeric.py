@@ -12,19 +12,19 @@ from ..errors import ArgumentTypeError
 Kernel = Callable[..., Any]
 
 
-def real(function: Kernel, arrays: int = 1) -> Kernel:
-    """Return a kernel that gives `function` its first arguments as arrays of one real floating dtype.
+def real(function: Kernel, arrays: int = 1, complex_too: bool = False) -> Kernel:
+    """Return a kernel that gives `function` its first arguments as arrays of one floating dtype.
 
     Integers and booleans become the namespace's default floating dtype, Python scalars (and None, which stays) take
-    the dtype of the others, complex numbers are refused. Half precision is computed in float32: the coefficients of a
+    the dtype of the others, complex numbers are refused unless it takes them too. Half precision is computed in float32: the coefficients of a
     rational function span more than its range.
     """
 
     @functools.wraps(function)
     def kernel(*args: Any, xp: Any, **kwargs: Any) -> Any:
-        operands = promote(args[:arrays], xp)
+        operands = promote(args[:arrays], xp, complex_too)
         dtype = next(x.dtype for x in operands if x is not None)
-        if xp.finfo(dtype).bits >= 32:
+        if xp.isdtype(dtype, "complex floating") or xp.finfo(dtype).bits >= 32:
             return function(*operands, *args[arrays:], xp=xp, **kwargs)
         operands = [None if x is None else xp.astype(x, xp.float32) for x in operands]
         return xp.astype(function(*operands, *args[arrays:], xp=xp, **kwargs), dtype)
@@ -32,12 +32,14 @@ def real(function: Kernel, arrays: int = 1) -> Kernel:
     return kernel
 
 
-def promote(operands: Sequence[Any], xp: Any) -> list[Any]:
-    """Return arrays and Python scalars as arrays of one real floating dtype; ArgumentTypeError for complex numbers."""
+def promote(operands: Sequence[Any], xp: Any, complex_too: bool = False) -> list[Any]:
+    """Return arrays and Python scalars as arrays of one floating dtype; ArgumentTypeError for unwanted complex ones."""
     known = [x for x in operands if hasattr(x, "dtype")]
-    if any(isinstance(x, complex) for x in operands) or any(xp.isdtype(x.dtype, "complex floating") for x in known):
+    imaginary = [x for x in operands if isinstance(x, complex)]
+    imaginary += [x for x in known if xp.isdtype(x.dtype, "complex floating")]
+    if imaginary and not complex_too:
         raise ArgumentTypeError("this special function is for real numbers; take real and imaginary parts apart")
-    floats = [x for x in known if xp.isdtype(x.dtype, "real floating")]
+    floats = [x for x in known if xp.isdtype(x.dtype, ("real floating", "complex floating"))]
     dtype = xp.result_type(*floats) if floats else xp.asarray(0.0).dtype
 
     def convert(x: Any) -> Any:

@@ -79,22 +79,27 @@ def sinc(x: Any, /, *, xp: Any) -> Any:
 
 
 def largest(x: Any, axis: Any, xp: Any) -> Any:
-    """Return the maximum along axes, kept with length 1; 0 where that is infinite, or there are no elements."""
+    """Return the maximum of the real parts along axes, kept with length 1; 0 where that is infinite, or there are no elements."""
     if 0 in x.shape:
-        return xp.sum(x, axis=axis, keepdims=True)
-    m = xp.max(x, axis=axis, keepdims=True)
+        return xp.sum(xp.real(x), axis=axis, keepdims=True)
+    m = top(x, axis, xp)
     return xp.where(xp.isinf(m), xp.zeros_like(m), m)
+
+
+def top(x: Any, axis: Any, xp: Any) -> Any:
+    """Return the largest real part along axes, kept with length 1."""
+    return xp.max(xp.real(x) if xp.isdtype(x.dtype, "complex floating") else x, axis=axis, keepdims=True)
 
 
 def softmax(x: Any, axis: Any = None, *, xp: Any) -> Any:
     """Return exp(x) over its sum along `axis` (a number, several, or None for all)."""
-    e = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
+    e = xp.exp(x - top(x, axis, xp))
     return e / xp.sum(e, axis=axis, keepdims=True)
 
 
 def log_softmax(x: Any, axis: Any = None, *, xp: Any) -> Any:
     """Return log(softmax(x)) without overflow."""
-    shifted = x - xp.max(x, axis=axis, keepdims=True)
+    shifted = x - top(x, axis, xp)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
 
@@ -106,7 +111,7 @@ def logsumexp(
     A term whose factor in `b` is 0 does not count, however large.
     """
     one_output(return_sign)
-    a, b = promote((a, b), xp)
+    a, b = promote((a, b), xp, complex_too=True)
     if b is not None:
         a = xp.where(b == 0, -math.inf, a)
     m = largest(a, axis, xp)
@@ -134,12 +139,12 @@ GENERIC: dict[str, Kernel] = {
     "special.expit": real(expit),
     "special.kl_div": real(kl_div, 2),
     "special.log_expit": real(log_expit),
-    "special.log_softmax": real(log_softmax),
+    "special.log_softmax": real(log_softmax, complex_too=True),
     "special.logit": real(logit),
     "special.logsumexp": logsumexp,
     "special.rel_entr": real(rel_entr, 2),
     "special.sinc": real(sinc),
-    "special.softmax": real(softmax),
+    "special.softmax": real(softmax, complex_too=True),
     "special.xlog1py": real(xlog1py, 2),
     "special.xlogy": real(xlogy, 2),
 }

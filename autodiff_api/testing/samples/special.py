@@ -49,6 +49,7 @@ def over_axes(draw: Draw) -> Iterator[Sample]:
     yield Sample((draw.normal(0, 3),), {"axis": 1}, name="zero size")
     yield Sample((transposed(draw.normal(2, 3)),), {"axis": 1}, name="by columns")
     yield Sample((strided(draw.normal(3)),), name="with gaps")
+    yield Sample((0.3 * draw.complex(2, 3),), {"axis": 1}, name="complex")
 
 
 def logsumexp(draw: Draw) -> Iterator[Sample]:

@@ -72,7 +72,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     >>> log_softmax(np.asarray([1000.0, 1000.0]))
     array([-0.69314718, -0.69314718])
     """
-    shifted = x - np.maximum.reduce(x, axis, keepdims=True)
+    shifted = x - np.maximum.reduce(x.real, axis, keepdims=True)
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis, keepdims=True))
 
 
@@ -82,7 +82,7 @@ def softmax(x: Any, axis: Any = None) -> Any:
     >>> softmax(np.asarray([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
-    e = np.exp(x - np.maximum.reduce(x, axis, keepdims=True))
+    e = np.exp(x - np.maximum.reduce(x.real, axis, keepdims=True))
     return e / np.add.reduce(e, axis, keepdims=True)
 
 
@@ -95,7 +95,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, re
     a = np.asarray(a)
     if b is not None or return_sign or a.size == 0:
         return _generic_logsumexp(a, axis, b, keepdims, return_sign, xp=np)
-    m = np.maximum.reduce(a, axis, keepdims=True)
+    m = np.maximum.reduce(a.real, axis, keepdims=True)
     m = np.where(np.isinf(m), 0, m)
     total = np.add.reduce(np.exp(a - m), axis, keepdims=keepdims)
     with np.errstate(divide="ignore"):
