@@ -88,7 +88,7 @@ class Functions:
         if not isinstance(x, self.array_class):
             wanted = {"device": self._device(device), "copy": copy}
             return self._new(self._lower.from_dlpack(x, **{k: v for k, v in wanted.items() if v is not None}))
-        if x.requires_grad:
+        if x.requires_grad or getattr(x, "_tangent", None) is not None:
             raise BufferError("from_dlpack: Can't export Tensors that require gradient, use tensor.detach()")
         y = x.detach() if device is None else self.asarray(x.detach(), device=device)
         if copy is False and y.device != x.device:

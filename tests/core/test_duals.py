@@ -100,6 +100,8 @@ def test_operators_beside_numbers_and_in_place(base):
         x + "1"
     with pytest.raises(ad.GradientError, match="tangent"):
         np.asarray(x)
+    with pytest.raises(BufferError, match="detach"):
+        xp.from_dlpack(x)
 
 
 def test_under_jit():
