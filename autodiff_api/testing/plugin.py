@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def pytest_addoption(parser: Any) -> None:
     """Add the options that say what is to be tested."""
@@ -13,6 +15,12 @@ def pytest_addoption(parser: Any) -> None:
     group.addoption("--ad-device", metavar="DEVICE", help="test on this device only, by the name that it prints")
     group.addoption("--ad-dtypes", metavar="DTYPES", type=_split, help="test these dtypes only: float32,complex64")
     group.addoption("--ad-json", metavar="FILE", help="write the matrix as JSON")
+
+
+def pytest_configure(config: Any) -> None:
+    """Refuse to write a matrix of which pytest-xdist's processes would each see a part."""
+    if config.getoption("ad_json") and getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError("--ad-json is written by one process: leave -n out, or give -n 0")
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -249,6 +249,7 @@ def test_pytest_runs_the_kit_from_anywhere(tmp_path):
         "from autodiff_api.testing.conformance import Conformance\n\n\n"
         "class TestNumPy(Conformance):\n    backend = 'numpy'\n"
     )
+    alone = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     for arguments, count in [
         (["test_numpy.py", "-k", "exp-value or contract or gaps"], "5 passed"),
         (
@@ -257,7 +258,25 @@ def test_pytest_runs_the_kit_from_anywhere(tmp_path):
         ),
     ]:  # fmt: skip
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True)
         assert done.returncode == 0 and count in done.stdout, done.stdout + done.stderr
     matrix = json.loads((tmp_path / "matrix.json").read_text())
     assert list(matrix["functions"]) == ["sin"] and matrix["functions"]["sin"]["vjp"] == "pass"
+
+
+def test_a_matrix_is_written_by_one_process(tmp_path):
+    pytest.importorskip("xdist")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "autodiff_api.testing.plugin",
+        "--ad-json",
+        "matrix.json",
+        "-n",
+        "2",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 4 and "leave -n out" in done.stderr
+    assert not (tmp_path / "matrix.json").exists()
