@@ -16,8 +16,8 @@ def real(function: Kernel, arrays: int = 1, complex_too: bool = False) -> Kernel
     """Return a kernel that gives `function` its first arguments as arrays of one floating dtype.
 
     Integers and booleans become the namespace's default floating dtype, Python scalars (and None, which stays) take
-    the dtype of the others, complex numbers are refused unless it takes them too. Half precision is computed in float32: the coefficients of a
-    rational function span more than its range.
+    the dtype of the others, complex numbers are refused unless it takes them too. Half precision is computed in
+    float32: the coefficients of a rational function span more than its range.
     """
 
     @functools.wraps(function)

@@ -79,7 +79,7 @@ def sinc(x: Any, /, *, xp: Any) -> Any:
 
 
 def largest(x: Any, axis: Any, xp: Any) -> Any:
-    """Return the maximum of the real parts along axes, kept with length 1; 0 where that is infinite, or there are no elements."""
+    """Return the largest real part along axes, kept with length 1; 0 where it is infinite, or there are no elements."""
     if 0 in x.shape:
         return xp.sum(xp.real(x), axis=axis, keepdims=True)
     m = top(x, axis, xp)
