@@ -47,6 +47,7 @@ class Array:
     _node: Any
     _public: Any  # the class that users name, from which the bound class was made
     _rebuild: Any  # what unpickling calls
+    _asarray: Any  # makes an array of this class of any data
     _create: Any  # makes an array of this class
     _grad_or_none: Any
     __array_priority__ = 1000  # numpy.ndarray defers to our reflected operators
@@ -126,6 +127,19 @@ class Array:
 
     def _is_float(self) -> bool:
         return bool(self._xp.isdtype(self.dtype, ("real floating", "complex floating")))
+
+    @classmethod
+    def _is_held(cls, obj: Any) -> bool:
+        """Tell whether a list, or one in it, holds an array of this class."""
+        return isinstance(obj, list | tuple) and any(isinstance(part, cls) or cls._is_held(part) for part in obj)
+
+    @classmethod
+    def _stacked(cls, parts: Any, dtype: Any, device: Any) -> Any:
+        """Return a list that holds arrays as one array, connected to them."""
+        xp = cls._xp
+        arrays = [cls._asarray(part, dtype=dtype, device=device, copy=None) for part in parts]
+        common = xp.result_type(*arrays)
+        return xp.stack([xp.astype(x, common, copy=False) for x in arrays])
 
     # --- operators ---
 

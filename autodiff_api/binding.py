@@ -12,7 +12,7 @@ from .graph import Leaf
 from .keys import index_value, is_basic, plain_key
 from .modes import mode
 from .namespaces import Bound, Lower, Namespace
-from .record import Several, Single, binary, comparison, constant, decomposition, defer, hand_on, single, unary
+from .record import Several, Single, binary, comparison, constant, decomposition, defer, single, unary
 from .rules import OPS, Op
 from .tensors import Tensor
 from .views import Derivation, ViewMixin, make_view, viewable
@@ -22,7 +22,7 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
     """Return the function of an op for tensors of a bound class."""
     bound = Bound(op, cls._xp)
     if op.rule is None:
-        return comparison(bound, hand_on(bound)) if op.parameters == ("x1", "x2") else constant(bound)
+        return comparison(bound, bound.hand_on) if op.parameters == ("x1", "x2") else constant(bound)
     if op.name in SPECIAL:
         return SPECIAL[op.name](cls, bound)
     if op.result is not None:
@@ -30,9 +30,9 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
     if op.view:
         return _viewing(cls, Single(bound))
     if op.parameters == ("x",):
-        return unary(bound, hand_on(bound))
+        return unary(bound, bound.hand_on)
     if op.parameters == ("x1", "x2"):
-        return binary(bound, hand_on(bound))
+        return binary(bound, bound.hand_on)
     if len(op.arrays) == 1 and not op.variadic:
         return single(Single(bound))
     several = Several(bound)

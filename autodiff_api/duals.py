@@ -16,7 +16,7 @@ from .keys import index_value, plain_key
 from .namespaces import Bound, Lower, Namespace, backend_name
 from .rules import OPS, Elementwise, Op
 from .rules.forward import Push, pushforward
-from .rules.kinds import binder_of
+from .rules.kinds import binder_of, to_dtype
 
 new = object.__new__
 
@@ -50,10 +50,8 @@ class Dual(Array):
     @classmethod
     def _asarray(cls, obj: Any, *, dtype: Any, device: Any, copy: bool | None) -> Any:
         xp = cls._xp
-        if isinstance(obj, list | tuple) and _holds(obj, cls):
-            parts = [cls._asarray(part, dtype=dtype, device=device, copy=None) for part in obj]
-            common = xp.result_type(*parts)
-            return xp.stack([xp.astype(p, common, copy=False) for p in parts])
+        if cls._is_held(obj):
+            return cls._stacked(obj, dtype, device)
         if not isinstance(obj, cls):
             return xp._new(xp._lower.asarray(obj, dtype=dtype, copy=copy), device)
         if dtype is not None and obj.dtype != dtype:
@@ -105,10 +103,6 @@ class Dual(Array):
 
     def __repr__(self) -> str:
         return f"dual({self._value}, tangent={self._tangent})"
-
-
-def _holds(obj: Any, cls: type) -> bool:
-    return any(isinstance(p, cls) or (isinstance(p, list | tuple) and _holds(p, cls)) for p in obj)
 
 
 def bind(cls: Any, op: Op) -> Callable[..., Any]:
@@ -187,10 +181,7 @@ def _spread(t: Any, out: Any, xp: Lower) -> Any:
 
 def settle(t: Any, out: Any, xp: Lower) -> Any:
     """Bring a formula's result to the dtype and shape of the output: the real part of it where that is real."""
-    if t.dtype != out.dtype:
-        if xp.isdtype(t.dtype, "complex floating") and not xp.isdtype(out.dtype, "complex floating"):
-            t = xp.real(t)
-        t = xp.astype(t, out.dtype, copy=False)
+    t = to_dtype(t, out.dtype, xp)
     return t if t.shape == out.shape else xp.broadcast_to(t, out.shape)
 
 

@@ -9,12 +9,7 @@ class Frequencies:
     """What a namespace's `fft` has beside its ops: methods called `_fft_` and the function's name."""
 
     _lower: Any
-    _backend: Any
-    array_class: Any
-
-    def _placed(self, value: Any, device: Any, requires_grad: bool) -> Any:
-        value = value if device is None else self._backend.place(value, device)
-        return self.array_class._create(value, requires_grad)
+    _new: Any
 
     def _fft_fftfreq(
         self,
@@ -32,7 +27,7 @@ class Frequencies:
         >>> ad.fft.fftfreq(4, d=0.5)
         tensor([ 0.0,  0.5, -1.0, -0.5])
         """
-        return self._placed(self._lower.fft.fftfreq(n, d=d, dtype=dtype), device, requires_grad)
+        return self._new(self._lower.fft.fftfreq(n, d=d, dtype=dtype), device, requires_grad)
 
     def _fft_rfftfreq(
         self,
@@ -50,6 +45,6 @@ class Frequencies:
         >>> ad.fft.rfftfreq(4, d=0.5)
         tensor([0.0, 0.5, 1.0])
         """
-        return self._placed(self._lower.fft.rfftfreq(n, d=d, dtype=dtype), device, requires_grad)
+        return self._new(self._lower.fft.rfftfreq(n, d=d, dtype=dtype), device, requires_grad)
 
     _fft_fftfreq.__name__, _fft_rfftfreq.__name__ = "fftfreq", "rfftfreq"

@@ -316,11 +316,6 @@ def decomposition(recorder: Single) -> Function:
     return call
 
 
-def hand_on(bound: Bound) -> Function:
-    """Return what a function does with a foreign operand: another array type may know it; raise if none does."""
-    return bound.hand_on
-
-
 def defer(bound: Bound) -> Function:
     """Return what an operator does with a foreign operand: defer if it is no array, else as a function does."""
 

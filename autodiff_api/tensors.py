@@ -68,10 +68,8 @@ class Tensor(InPlace, Export):
             if device is not None:
                 x = xp.to_device(x, xp._backend.place(x._value, device).device)
             return xp.clone(x) if copy and x is obj else x
-        if isinstance(obj, list | tuple) and _holds(obj, cls):
-            parts = [cls._asarray(part, dtype=dtype, device=device, copy=None) for part in obj]
-            common = xp.result_type(*parts)
-            return xp.stack([xp.astype(p, common, copy=False) for p in parts])
+        if cls._is_held(obj):
+            return cls._stacked(obj, dtype, device)
         own = isinstance(obj, xp._array_types)
         if copy is None and not (own and xp._backend.immutable):
             copy = True  # of what others could write into
@@ -279,10 +277,6 @@ def _numbers(obj: Any, xp: Any, dtype: Any, copy: bool | None) -> Any:
     if not xp.isdtype(value.dtype, ("bool", "numeric")):
         raise DataError(f"a tensor holds numbers, but this {type(obj).__name__} is {value.dtype}; convert it first")
     return value
-
-
-def _holds(obj: Any, cls: Any) -> bool:
-    return any(isinstance(p, cls) or (isinstance(p, list | tuple) and _holds(p, cls)) for p in obj)
 
 
 def _not_a_leaf() -> GraphError:

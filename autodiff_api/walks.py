@@ -16,6 +16,7 @@ from typing import Any
 from .errors import GraphError, HookError, PluginContractError, RecomputeWarning
 from .graph import MANY, Edge, Freed, Leaf, Node, Recipe, eager_leaves
 from .modes import no_grad
+from .rules.kinds import to_dtype
 
 
 class Walk:
@@ -171,11 +172,7 @@ def settle(g: Any, edge: Edge, xp: Any, recipe: Recipe) -> Any:
         g = xp.conj(g)
     if g.shape != edge.shape:
         g = unbroadcast(g, edge.shape, xp, recipe)
-    if g.dtype != edge.dtype:
-        if xp.isdtype(g.dtype, "complex floating") and not xp.isdtype(edge.dtype, "complex floating"):
-            g = xp.real(g)
-        g = xp.astype(g, edge.dtype, copy=False)
-    return g
+    return to_dtype(g, edge.dtype, xp)
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...], xp: Any, recipe: Recipe) -> Any:

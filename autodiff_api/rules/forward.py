@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from .kinds import FACTS, Elementwise, Formula, General, Linear, Multilinear, Op, invoker_of, refuser
+from .kinds import Elementwise, Formula, General, Linear, Multilinear, Op, expression, invoker_of, refuser
 
 Push = Callable[[Sequence[Any], Sequence[Any], Any, tuple[Any, ...], Callable[..., Any], Any], Any]
 
@@ -68,22 +68,10 @@ def _sum(terms: Any) -> Any:
 
 
 def _formula(op: Op, formula: Formula, t: str) -> Callable[..., Any]:
-    """Return a formula as a function of (tangents, arrays, out, statics, xp)."""
-    words = [_word(op, name, t) for name in inspect.signature(formula).parameters]
-    call = f"lambda ts, a, out, p, xp: formula({', '.join(words)})"
-    return eval(call, {"formula": formula})  # type: ignore[no-any-return]
-
-
-def _word(op: Op, name: str, t: str) -> str:
-    if name in ("out", "xp"):
-        return name
-    if name == "t":
-        return t
-    if name in op.statics:
-        return f"p[{op.statics.index(name)}]"
-    base, _, fact = name.rpartition("_")
+    """Return a formula as a function of (tangents, arrays, out, statics, xp), with `t` said in tangents."""
+    words = [t if name == "t" else expression(name, op) for name in inspect.signature(formula).parameters]
+    text = f"lambda ts, {', '.join(op.arrays)}, out, p, xp: formula({', '.join(words)})"
+    by_name = eval(text, {"formula": formula})
     if op.variadic:
-        return f"tuple([x.{fact} for x in a])" if fact in FACTS else "a"
-    if base in op.arrays and fact in FACTS:
-        return f"a[{op.arrays.index(base)}].{fact}"
-    return f"a[{op.arrays.index(name)}]"
+        return by_name  # type: ignore[no-any-return]
+    return lambda ts, a, out, p, xp: by_name(ts, *a, out, p, xp)

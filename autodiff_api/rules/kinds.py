@@ -118,6 +118,15 @@ class Op:
         return "".join(part[:1].upper() + part[1:] for part in self.name.replace(".", "_").split("_"))
 
 
+def to_dtype(t: Any, dtype: Any, xp: Any) -> Any:
+    """Bring what a formula made to a dtype: the real part of it where that is real."""
+    if t.dtype == dtype:
+        return t
+    if xp.isdtype(t.dtype, "complex floating") and not xp.isdtype(dtype, "complex floating"):
+        t = xp.real(t)
+    return xp.astype(t, dtype, copy=False)
+
+
 @dataclass(frozen=True)
 class Derivative:
     """An op's rule compiled for one choice of inputs that need a gradient.
@@ -211,7 +220,7 @@ def _compile(op: Op, wanted: tuple[str, ...]) -> Derivative:
         calls = [call(n, rule.formulas[n]) if n in rule.formulas else _missing(n, op, scope) for n in wanted]
         body = calls[0] if op.variadic else f"({', '.join(calls)},)"
     pull = eval(f"lambda t, s, xp: {body}", scope)
-    exprs = "".join(f"{_expression(name, op)}, " for name in slots)
+    exprs = "".join(f"{expression(name, op)}, " for name in slots)
     pick = eval(f"lambda {', '.join(op.arrays)}, out, p: ({exprs})")
     targets = tuple(op.arrays.index(n) for n in wanted)
     sources = tuple(_source(n, op) for n in slots)
@@ -224,7 +233,8 @@ def _word(parameter: str, slots: dict[str, int]) -> str:
     return f"s[{slots.setdefault(parameter, len(slots))}]"
 
 
-def _expression(name: str, op: Op) -> str:
+def expression(name: str, op: Op) -> str:
+    """Return what a formula's parameter stands for, in terms of the op's arrays, `out`, and the statics `p`."""
     if name in op.statics:
         return f"p[{op.statics.index(name)}]"
     base, _, fact = name.rpartition("_")

@@ -46,7 +46,6 @@ THIRD = "shows in third derivatives only"
 PERIOD = "the cosine has the same period; this is for the accuracy of large arguments"
 EXPLAINED: dict[str, str] = {  # the mutant's name: why no law here can notice it
     "eigenvalues.order_of: turned xp.where(stays, on_diagonal(distance, xp), first)": POINTS,
-    "elementwise.logaddexp_x1: undivided (x1 - x2) / 2": "used where the difference is infinite, and so is its half",
     "inverses.left_out: s[..., :, None] alone of s[..., :, None] + xp.zeros_like(s)[..., None, :]": BROADCAST,
     "inverses.left_out: s[..., None, :] alone of s[..., None, :] + xp.zeros_like(s)[..., :, None]": BROADCAST,
     "singular_values.svd_core: left alone of left + right": "equal where they are used, and their scale cancels",
