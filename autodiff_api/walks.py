@@ -24,7 +24,8 @@ class Walk:
 
     `keep` retains saved values; `create` records the pass itself, which then computes with tensors; `wanted`
     limits it to what leads to these nodes. `finish(leaf, t)` is called early for a
-    leaf with a post-accumulate hook, when its cotangent is complete.
+    leaf with a post-accumulate hook, when its cotangent is complete. `over` is a namespace of another array type
+    over the one that the pass would compute in: that of the cotangents, when many are carried back at once.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Walk:
         create: bool = False,
         wanted: Iterable[Edge] | None = None,
         finish: Callable[[Leaf, Any], None] | None = None,
+        over: Any = None,
     ) -> None:
-        self.keep, self.create, self.finish = keep, create, finish
+        self.keep, self.create, self.finish, self.over = keep, create, finish, over
         self.wanted = None if wanted is None else set(wanted)
         self.found: dict[Edge, Any] = {}  # what was asked for
         self.retained: list[tuple[Any, Any]] = []  # (tensor, its cotangent) for retain_grad
@@ -68,7 +70,7 @@ class Walk:
         uses: dict[Leaf, int] | None,
     ) -> None:
         """Visit nodes, latest first: when the latest is due, all that use it have been visited."""
-        keep, create, freed = self.keep, self.create, self.freed
+        keep, create, freed, over = self.keep, self.create, self.freed, self.over
         while heap:
             node: Any = heappop(heap)[1]
             t = pending.pop(node)
@@ -93,6 +95,8 @@ class Walk:
                     node.saved = freed
                 if create:
                     saved, xp = lift(node, saved), recipe.array._xp
+                if over is not None:
+                    xp = over
                 dtype = node.dtype
                 if conj := (dtype is c64 or dtype is c128 or (equal and dtype in equal)) and conjugates:
                     t = xp.conj(t)
@@ -135,14 +139,16 @@ class Walk:
         hooks = node.hooks
         assert hooks is not None
         if hooks.on:
-            tensor = t if self.create else node.array._make(t)
+            bare = not self.create or self.over is not None  # whether cotangents are values, and no tensors
+            array = node.array if self.over is None else self.over._tensors.array_class
+            tensor = array._make(t) if bare else t
             for hook in list(hooks.on.values()):
                 with nullcontext() if self.create else no_grad():
                     replaced = hook(tensor)
                 if replaced is not None:
-                    check_cotangent(replaced, node)
+                    check_cotangent(replaced, node, array)
                     tensor = replaced
-            t = tensor if self.create else tensor._value
+            t = tensor._value if bare else tensor
         if hooks.retain is not None:
             tensor = hooks.retain()
             if tensor is not None:
@@ -191,9 +197,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...], xp: Any, recipe: Recipe) -> Any:
     return xp.sum(g, axis=stretched, keepdims=True) if stretched else g
 
 
-def check_cotangent(g: Any, node: Edge) -> None:
+def check_cotangent(g: Any, node: Edge, array: Any) -> None:
     """Refuse what a tensor hook returned if it does not have the gradient's class, shape and dtype."""
-    if not isinstance(g, node.array):
+    if not isinstance(g, array):
         raise HookError(
             f"a tensor hook on {node.name()}: expected a tensor of the same backend, or None, but hook returned "
             f"{type(g).__name__!r}"
