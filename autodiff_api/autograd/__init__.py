@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .gradcheck import gradcheck, gradgradcheck
-from .gradients import backward, grad
-from .graph import HookHandle, Leaf, Node
-from .modes import (
+from ..gradcheck import gradcheck, gradgradcheck
+from ..gradients import backward, grad
+from ..graph import HookHandle, Leaf, Node
+from ..modes import (
     enable_grad,
     inference_mode,
     is_grad_enabled,
