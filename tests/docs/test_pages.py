@@ -26,6 +26,7 @@ import autodiff_api as ad
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = sorted((ROOT / "docs" / "tutorial").glob("*.md"))
+ONE_PAGE = ROOT / "docs" / "explanation" / "autograd-in-one-page.md"
 PYTORCH_PAGE = ROOT / "docs" / "tutorial" / "07-pytorch-code.md"
 BLOCK = re.compile(r"^(?:<!-- needs (?P<needs>\w+) -->\n)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -117,7 +118,7 @@ def importable(module: str) -> bool:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("page", [*TUTORIAL, ROOT / "README.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*TUTORIAL, ONE_PAGE, ROOT / "README.md"], ids=lambda page: page.stem)
 def test_page(page: Path, backend: str) -> None:
     pytest.importorskip(BACKENDS[backend])
     with ad.use_backend(backend):
@@ -131,6 +132,14 @@ def test_the_tutorial_reads_on() -> None:
     assert [page.name for page in pages] == re.findall(r"\]\((\d\d-[\w-]+\.md)\)", contents)
     for page, following in pairwise(pages):
         assert f"]({following.name})" in page.read_text(encoding="utf-8")
+
+
+def test_one_page_is_short() -> None:
+    """Its library, with the examples in between, without blank lines, comments and docstrings."""
+    library, play = ONE_PAGE.read_text(encoding="utf-8").split("## Now stack them")
+    code = "\n".join(found["code"] for found in BLOCK.finditer(library))
+    lines = [line for line in map(str.strip, code.splitlines()) if line and not line.startswith(("#", '"""'))]
+    assert "some 160 lines" in play and 155 <= len(lines) <= 165
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
