@@ -35,12 +35,20 @@ from .tensors import Tensor
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
 
-_PACKAGES = ("nn", "optim", "random")
+_PACKAGES = ("func", "nn", "optim", "random")
 _RANDOM = (
     "Generator", "default_generator", "initial_seed", "manual_seed", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm",
 )  # fmt: skip
-_HOMES = {**dict.fromkeys(_RANDOM, "random"), "log_softmax": "nn.functional", "softmax": "nn.functional"}
+_FUNC = ("grad", "jvp", "linearize", "value_and_grad", "vjp", "vmap")
+_HOMES = {
+    **dict.fromkeys(_FUNC, "func"),
+    **dict.fromkeys(_RANDOM, "random"),
+    "draw": "drawing",
+    "log_softmax": "nn.functional",
+    "softmax": "nn.functional",
+    "summary": "drawing",
+}
 
 __all__ = [
     "Tensor",

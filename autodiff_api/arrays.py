@@ -38,6 +38,11 @@ def sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
+def still(value: Any) -> Any:
+    """Return what an array holds without its derivatives, of whichever kind: raw arrays have none."""
+    return value.detach() if isinstance(value, Array) else value
+
+
 class Array:
     """Operators and methods over `self._xp`; the array types derive from it."""
 
@@ -50,6 +55,7 @@ class Array:
     _asarray: Any  # makes an array of this class of any data
     _create: Any  # makes an array of this class
     _grad_or_none: Any
+    detach: Any
     __array_priority__ = 1000  # numpy.ndarray defers to our reflected operators
     __array_ufunc__ = None  # and its ufuncs refuse us, instead of making object arrays
 
@@ -121,6 +127,10 @@ class Array:
             known = ", ".join(v for v in VERSIONS if v)
             raise ValueError(f"version {api_version!r} of the standard is not known here; ask for one of {known}")
         return self._xp
+
+    def _as_now(self) -> Any:
+        """Return this array as something that no later change reaches: itself, for an array that never changes."""
+        return self
 
     def _is_complex(self) -> bool:
         return bool(self._xp.isdtype(self.dtype, "complex floating"))

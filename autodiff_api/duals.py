@@ -6,14 +6,16 @@ what is assigned to or viewed is the business of a `Tensor` on top of it.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
-from .arrays import BINARY, COMPARE, UNARY, Array
+from .arrays import Array, still
 from .backends import Backend, extra_ops
 from .errors import GradientError
 from .keys import index_value, plain_key
-from .namespaces import Bound, Lower, Namespace, backend_name
+from .namespaces import Bound, Lower, Namespace, stand_on
+from .operators import plain_operators
 from .rules import OPS, Elementwise, Op
 from .rules.forward import Push, pushforward
 from .rules.kinds import binder_of, to_dtype
@@ -70,7 +72,7 @@ class Dual(Array):
 
     def detach(self) -> Any:
         """Return the same data, standing still."""
-        return self._make(self._value)
+        return self._make(still(self._value))
 
     def clone(self) -> Any:
         """Return a copy that moves the same way."""
@@ -109,7 +111,7 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
     """Return the function of an op for dual arrays of a bound class."""
     bound, sort = Bound(op, cls._xp), binder_of(op)
     value_of = index_value(cls) if "key" in op.parameters else None
-    push = Tangents(bound)
+    push = Tangents(bound, cls._xp._tangents)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         arrays, statics = sort(*args, **kwargs)
@@ -143,15 +145,16 @@ def _tuple(*values: Any) -> tuple[Any, ...]:
 class Tangents:
     """The tangents of an op's output: its rule going forward, and what every rule leaves to be done."""
 
-    __slots__ = ("_pushes", "bound")
+    __slots__ = ("_pushes", "bound", "kernel", "xp")
 
-    def __init__(self, bound: Bound) -> None:
-        self.bound = bound
+    def __init__(self, bound: Bound, xp: Any) -> None:
+        self.bound, self.xp = bound, xp
+        self.kernel = bound.kernel if xp is bound.lower else operator.attrgetter(bound.op.name)(xp)
         self._pushes: dict[tuple[bool, ...], Push] = {}
 
     def __call__(self, tangents: list[Any], values: list[Any], out: Any, statics: tuple[Any, ...]) -> Any:
         """Return the tangent of `out`, or of each output, with its shape and dtype; None if it can't move."""
-        op, xp = self.bound.op, self.bound.lower
+        op, xp = self.bound.op, self.xp
         several = isinstance(out, tuple)
         if op.rule is None:
             return (None,) * len(out) if several else None
@@ -164,7 +167,7 @@ class Tangents:
         if isinstance(op.rule, Elementwise):
             tangents = [None if t is None else _spread(t, out, xp) for t in tangents]
         with self.bound.xp._quiet():
-            moved = push(tangents, values, out, statics, self.bound.kernel, xp)
+            moved = push(tangents, values, out, statics, self.kernel, xp)
         if several:
             return [None if t is None else settle(t, part, xp) for t, part in zip(moved, out, strict=True)]
         return settle(moved, out, xp)
@@ -185,51 +188,18 @@ def settle(t: Any, out: Any, xp: Lower) -> Any:
     return t if t.shape == out.shape else xp.broadcast_to(t, out.shape)
 
 
-def _operators(cls: Any) -> None:
-    """Give a bound class its operators; there are none in place, so that Python makes `x += y` a new array."""
-    xp = cls._xp
+def namespace_over(backend: Backend, tangents: Namespace | None = None) -> Namespace:
+    """Return a new namespace of dual arrays over a backend, which may be another array type's namespace.
 
-    def operator(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        function = getattr(xp, name)
-
-        def foreign(other: Any) -> bool:
-            return not isinstance(other, cls) and backend_name(other) is None and not _is_operand(xp, other)
-
-        def forward(self: Any, other: Any) -> Any:
-            return NotImplemented if foreign(other) else function(self, other)
-
-        def reflected(self: Any, other: Any) -> Any:
-            return NotImplemented if foreign(other) else function(other, self)
-
-        return forward, reflected
-
-    for dunder, name in BINARY.items():
-        forward, reflected = operator(name)
-        setattr(cls, f"__{dunder}__", forward)
-        setattr(cls, f"__r{dunder}__", reflected)
-    for dunder, name in COMPARE.items():
-        setattr(cls, f"__{dunder}__", operator(name)[0])
-    for dunder, name in UNARY.items():
-        setattr(cls, f"__{dunder}__", _method(getattr(xp, name)))
-    cls.__hash__ = object.__hash__
-
-
-def _is_operand(xp: Namespace, other: Any) -> bool:
-    return isinstance(other, (bool, int, float, complex, *xp._array_types))
-
-
-def _method(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda self: function(self)
-
-
-def namespace_over(backend: Backend) -> Namespace:
-    """Return a new namespace of dual arrays over a backend, which may be another array type's namespace."""
+    Tangents are arrays of the same backend, or of a namespace over it: there a tangent may be many at once.
+    """
     ops: dict[str, Any] = {**OPS, **{op.name: op for op in extra_ops()}}
     lower = Lower(backend.namespace, backend.kernels, ops)
     xp = DualNamespace(f"autodiff_api.dual.{backend.name}", lower, backend, tuple(backend.array_types), ops)
+    xp._tangents = lower if tangents is None else tangents
     body = {"__slots__": (), "__module__": Dual.__module__, "_xp": xp, "_public": Dual, "_bind": classmethod(bind)}
     xp.array_class = type("Dual", (Dual,), body)
-    _operators(xp.array_class)
+    plain_operators(xp.array_class)
     if backend.register_array is not None:
         backend.register_array(xp.array_class, _flatten, lambda rest, parts: xp.array_class._make(*parts))
     return xp
@@ -243,7 +213,13 @@ class DualNamespace(Namespace):
     """The namespace of dual arrays: the standard's, and how to make one from its two parts."""
 
     _lowest = 1
+    _tangents: Any  # what tangents are computed in
 
     def dual(self, value: Any, tangent: Any = None) -> Any:
         """Return a dual array of a lower array and its tangent, of the same shape and dtype."""
         return self.array_class._make(value, tangent)
+
+
+def of_many(backend: Backend) -> Namespace:
+    """Return dual arrays whose tangents have a hidden axis: many directions in one pass."""
+    return namespace_over(backend, stand_on(backend, "batched"))

@@ -18,6 +18,7 @@ __all__ = [
     "BackendMismatchError",
     "BackendNotFoundError",
     "BackendUnavailableError",
+    "BatchingError",
     "DataError",
     "DetachWarning",
     "DeviceMismatchError",
@@ -32,12 +33,14 @@ __all__ = [
     "ModuleAttributeError",
     "ModuleNameError",
     "OperandError",
+    "OutputError",
     "PluginContractError",
     "PluginLoadError",
     "PluginVersionError",
     "RecomputeWarning",
     "ShapeError",
     "StateDictError",
+    "TreeError",
 ]
 
 
@@ -55,6 +58,10 @@ class GradientError(AutodiffError, RuntimeError):
 
 class GradcheckError(AutodiffError, RuntimeError):
     """Derivatives disagree with finite differences, or can't be compared with them."""
+
+
+class BatchingError(AutodiffError, RuntimeError):
+    """A function can't be mapped over an axis: an op has no batching law, or a value is needed that differs."""
 
 
 class DataError(AutodiffError, TypeError, ValueError):
@@ -149,6 +156,14 @@ class DuplicateBackendError(PluginLoadError):
 
 class PluginContractError(BackendError, RuntimeError):
     """A kernel or a rule returned something other than it promised."""
+
+
+class OutputError(AutodiffError, TypeError, RuntimeError):
+    """A transformed function returned something that the transformation has no use for."""
+
+
+class TreeError(AutodiffError, TypeError, ValueError):
+    """Two trees of arrays are not built alike."""
 
 
 class RecomputeWarning(UserWarning):

@@ -8,14 +8,17 @@ namespace. Both bind a name on first use and keep what they bound, so an operati
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from threading import RLock
 from types import ModuleType
 from typing import Any
 
+from .arrays import Array
 from .axes import axis_error
 from .backends import Backend, backend_of
 from .errors import AutodiffError, AxisError, BackendMismatchError, LinAlgError, OperandError, ShapeError
@@ -40,6 +43,22 @@ SCALARS = (bool, int, float, complex)
 AXES = ("axes", "axis", "destination", "source")  # parameters of ops that name axes
 # Ops with an array argument that may be None.
 OPTIONAL = ("clip", "linalg.matrix_rank", "linalg.pinv", "searchsorted", "special.logsumexp", "special.zeta")
+
+
+# The array types that stand on others, and what makes a namespace of each over a backend: imported when one is wanted.
+ARRAY_TYPES = {
+    "batched": ("batched", "namespace_over"),
+    "dual": ("duals", "namespace_over"),
+    "duals": ("duals", "of_many"),
+    "tensor": ("binding", "make_namespace"),
+}
+_making = RLock()
+
+
+def stand_on(backend: Backend, kind: str) -> Any:
+    """Return a new namespace of an array type over a backend."""
+    module, function = ARRAY_TYPES[kind]
+    return getattr(importlib.import_module(f".{module}", __package__), function)(backend)
 
 
 class Lower:
@@ -135,6 +154,7 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
         self._root: Any = below._root if stacked else below
         self._height: int = below._height + 1 if stacked else self._lowest
         self.array_class: Any = None  # set by the array type, which binds ops to itself
+        self._towers: dict[str, Namespace] = {}
         self._pickled: Any = None  # (function, arguments) that find this namespace again
 
     def __getattr__(self, name: str) -> Any:
@@ -160,6 +180,31 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
         function.__doc__ = f"{source} `{name}({op.signature})`, recorded."
         function.__signature__ = inspect.signature(signature_of(op.signature))
         return function
+
+    def _over(self, kind: str) -> Namespace:
+        """Return the namespace of another array type whose values are arrays of this one; made once."""
+        found = self._towers.get(kind)
+        if found is None:
+            with _making:
+                found = self._towers.get(kind) or stand_on(as_backend(self), kind)
+                self._towers[kind] = found
+        return found
+
+    def _beside(self, kind: str) -> Namespace:
+        """Return the namespace of another array type over the same values as this one's; made once."""
+        below = self._lower._namespace
+        if isinstance(below, Namespace):
+            return below._over(kind)
+        found = self._towers.get(f"beside {kind}")
+        if found is None:
+            with _making:
+                found = self._towers.get(f"beside {kind}") or stand_on(self._backend, kind)
+                self._towers[f"beside {kind}"] = found
+        return found
+
+    @property
+    def _tensors(self) -> Namespace:
+        return self._over("tensor")
 
     def above(self, x: Any) -> Namespace | None:
         """Return the namespace of an array (or of its type) that stands higher on the same backend; else None."""
@@ -222,8 +267,11 @@ class Bound:
 
     def keep(self, x: Any, value: Any) -> Any:
         """Return an operand's value for the graph to keep: a copy of a raw array that its owner may write into."""
-        raw = not isinstance(x, self.array) and hasattr(value, "shape") and not self.xp._backend.immutable
-        return self.lower.clone(value) if raw else value
+        if isinstance(x, self.array) or not hasattr(value, "shape"):
+            return value
+        if isinstance(value, Array):
+            return value._as_now()
+        return value if self.xp._backend.immutable else self.lower.clone(value)
 
     def explain(self, values: Sequence[Any], statics: tuple[Any, ...], error: Exception) -> None:
         """Raise an engine's plain refusal as one error on every backend, with the op and the shapes.

@@ -12,7 +12,7 @@ from .errors import DataError, GradientError, GraphError
 from .export import Export
 from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of
 from .inplace import InPlace
-from .modes import inference_used, mark, mode, no_grad
+from .modes import mark, mode, no_grad, rare_used
 from .views import ViewMixin, detached, rebind
 
 new = object.__new__
@@ -45,7 +45,7 @@ class Tensor(InPlace, Export):
         tensor = new(cls)
         tensor._value = value
         tensor._node = node
-        if inference_used:
+        if rare_used:
             mark(tensor)
         return tensor
 
@@ -225,6 +225,9 @@ class Tensor(InPlace, Export):
             raise GraphError("Can't detach views in-place. Use detach() instead.")
         self._node = None
         return self
+
+    def _as_now(self) -> Any:
+        return self._xp.array_class._make(self._value, self._node)
 
     def clone(self) -> Any:
         """Return a copy that gradients flow through."""

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import still
 from .errors import InplaceError
 from .graph import Edge, Leaf, move_retain, sharers
-from .modes import inference_used, mark, mode, no_grad
+from .modes import mark, mode, no_grad, rare_used
 from .record import Single
 from .rules.kinds import derivative
 from .rules.linalg import diagonal_x
@@ -125,7 +126,7 @@ def make_view(view_class: Any, base: Any, how: Any, value: Any, node: Edge | Non
     view._root, view._parent, view._how = root, base, how
     view._seen = root._value
     view._own_value, view._own_node = value, node
-    if inference_used:
+    if rare_used:
         mark(view)
     return view
 
@@ -152,7 +153,7 @@ def refresh(view: Any) -> None:
 def write(tensor: Any, new: Any) -> None:
     """Give a tensor the value and history of another; a view gives its root a new value."""
     check_writable(tensor)
-    if inference_used and getattr(tensor, "_inference", False) and not mode().inference:
+    if rare_used and getattr(tensor, "_inference", False) and not mode().inference:
         raise InplaceError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
             "normal tensor before doing inplace update."
@@ -217,7 +218,7 @@ def detached(tensor: Any) -> Any:
         tensor = tensor._parent
     if not hasattr(tensor, "_sharers"):
         Sharers().add(tensor)
-    twin = tensor._xp.array_class._make(tensor._value)
+    twin = tensor._xp.array_class._make(still(tensor._value))
     tensor._sharers.add(twin)
     for view in reversed(chain):
         how = Derivation(view._how.recorder, view._how.statics, True)

@@ -42,7 +42,7 @@ CHAPTERS = (
 def _ops(chapter: object) -> dict[str, Op]:
     table = vars(chapter)
     rules, inputs, views = table["RULES"], table.get("INPUTS", {}), table.get("VIEWS", ())
-    results = table.get("RESULTS", {})
+    results, batches = table.get("RESULTS", {}), table["BATCHES"]
     return {
         name: Op(
             name,
@@ -52,6 +52,7 @@ def _ops(chapter: object) -> dict[str, Op]:
             inputs.get(name, ("x1", "x2") if signature.startswith("x1, x2") else ()),
             name in views,
             results.get(name),
+            batch=batches.get(name),
         )
         for name, signature in table["SIGNATURES"].items()
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from .batching import MATRIX
 from .insist import insisted
 from .kinds import General, Rule
 from .matrices import (
@@ -127,3 +128,4 @@ SIGNATURES = {
     "linalg.qr": "x, /, *, mode='reduced'",
 }
 RESULTS = {"linalg.qr": QRResult}
+BATCHES = dict.fromkeys(SIGNATURES, MATRIX)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from .batching import MATRIX
 from .insist import insisted
 from .kinds import General, Rule
 from .matrices import (
@@ -176,3 +177,4 @@ SIGNATURES = {
     "linalg.eigvalsh": "x, /",
 }
 RESULTS = {"linalg.eig": EigResult, "linalg.eigh": EighResult}
+BATCHES = dict.fromkeys(SIGNATURES, MATRIX)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .batching import EACH
 from .kinds import Elementwise, General, Rule, zero
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -185,3 +186,4 @@ SIGNATURES = {name: "x, /" if name in UNARY else "x1, x2, /" for name in {*RULES
     "complex": "re, im, /",
 }
 VIEWS = {"imag", "real"}
+BATCHES = dict.fromkeys(SIGNATURES, EACH)

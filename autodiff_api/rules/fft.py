@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .batches import fftn
+from .batching import Shifted
 from .indexing import blank
 from .kinds import Linear, Rule
 from .statistical import Shape, along
@@ -113,4 +115,18 @@ SIGNATURES = {
     "fft.irfftn": MANY_AXES,
     "fft.rfft": ONE_AXIS,
     "fft.rfftn": MANY_AXES,
+}
+BATCHES = {
+    "fft.fft": Shifted("axis"),
+    "fft.fftn": fftn,
+    "fft.fftshift": Shifted("axes"),
+    "fft.hfft": Shifted("axis"),
+    "fft.ifft": Shifted("axis"),
+    "fft.ifftn": fftn,
+    "fft.ifftshift": Shifted("axes"),
+    "fft.ihfft": Shifted("axis"),
+    "fft.irfft": Shifted("axis"),
+    "fft.irfftn": fftn,
+    "fft.rfft": Shifted("axis"),
+    "fft.rfftn": fftn,
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from . import batched_keys, batches
+from .batching import EACH, Shifted
 from .kinds import General, Linear, Rule
 from .statistical import Shape, along
 
@@ -93,3 +95,16 @@ INPUTS = {
     "where": ("condition", "x1", "x2"),
 }
 VIEWS = {"getitem"}
+BATCHES = {
+    "argsort": Shifted("axis"),
+    "getitem": batched_keys.getitem,
+    "isin": batches.isin,
+    "nonzero": batches.nonzero,
+    "scatter_add": batched_keys.scatter_add,
+    "searchsorted": batches.searchsorted,
+    "setitem": batched_keys.setitem,
+    "sort": Shifted("axis"),
+    "take": batches.take,
+    "take_along_axis": batches.take_along_axis,
+    "where": EACH,
+}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from .batches import solve, solve_triangular
+from .batching import MATRIX, Stacked
 from .kinds import General, Rule
 from .matrices import (
     adjoint,
@@ -242,3 +244,10 @@ SIGNATURES = {
 }
 INPUTS = {"linalg.matrix_rank": ("x", "rtol"), "linalg.pinv": ("x", "rtol")}
 RESULTS = {"linalg.slogdet": SlogdetResult}
+BATCHES = {
+    **dict.fromkeys(SIGNATURES, MATRIX),
+    "linalg.matrix_rank": Stacked(2, 0),
+    "linalg.pinv": Stacked(2, 0),
+    "linalg.solve": solve,
+    "linalg.solve_triangular": solve_triangular,
+}

@@ -83,6 +83,7 @@ class Op:
     `inputs` names the array parameters; by default those that the rule names.
     `result` is the named tuple that an op with several outputs returns. `samples` makes calls for the laws to check,
     for an op that a plugin brings: a function from :class:`autodiff_api.testing.samples.Draw` to samples.
+    `batch` is the batching law (see `batching.py`); without one an element-wise rule is it, else the generic kernel.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Op:
     view: bool = False
     result: Callable[..., Any] | None = None
     samples: Callable[..., Any] | None = None
+    batch: Any = None
     parameters: tuple[str, ...] = field(init=False)
     arrays: tuple[str, ...] = field(init=False)
     statics: tuple[str, ...] = field(init=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from . import batches
+from .batching import MATRIX
 from .kinds import General, Linear, Multilinear, Rule
 from .matrices import is_complex, largest, tie, times_diagonal
 from .statistical import Shape, unreduce
@@ -192,3 +194,15 @@ SIGNATURES = {
     "vecdot": "x1, x2, /, *, axis=-1",
 }
 VIEWS = {"linalg.diagonal", "matrix_transpose"}
+BATCHES = {
+    "linalg.cross": batches.along_last,
+    "linalg.diagonal": MATRIX,
+    "linalg.matrix_norm": MATRIX,
+    "linalg.outer": batches.outer,
+    "linalg.trace": MATRIX,
+    "linalg.vector_norm": batches.vector_norm,
+    "matmul": batches.matmul,
+    "matrix_transpose": MATRIX,
+    "tensordot": batches.tensordot,
+    "vecdot": batches.along_last,
+}

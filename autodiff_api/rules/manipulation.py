@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from . import batches
+from .batching import EACH, MATRIX, Shifted
 from .kinds import Linear, Rule
 from .statistical import Shape, along
 
@@ -104,3 +106,22 @@ SIGNATURES = {
 }
 INPUTS = {"repeat": ("x", "repeats")}
 VIEWS = {"broadcast_to", "expand_dims", "moveaxis", "permute_dims", "reshape", "squeeze"}
+BATCHES = {
+    "astype": EACH,
+    "broadcast_to": batches.broadcast_to,
+    "clone": EACH,
+    "concat": batches.concat,
+    "expand_dims": batches.expand_dims,
+    "flip": Shifted("axis"),
+    "moveaxis": Shifted("source", "destination"),
+    "permute_dims": batches.permute_dims,
+    "repeat": batches.repeat,
+    "reshape": batches.reshape,
+    "roll": batches.roll,
+    "squeeze": Shifted("axis"),
+    "stack": batches.stack,
+    "tile": batches.tile,
+    "to_device": EACH,
+    "tril": MATRIX,
+    "triu": MATRIX,
+}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from .batching import MATRIX
 from .insist import insisted
 from .kinds import General, Rule
 from .matrices import (
@@ -164,3 +165,4 @@ RULES: dict[str, Rule] = {
 CONSTANT: set[str] = set()
 SIGNATURES = {"linalg.svd": "x, /, *, full_matrices=True", "linalg.svdvals": "x, /"}
 RESULTS = {"linalg.svd": SVDResult}
+BATCHES = dict.fromkeys(SIGNATURES, MATRIX)

@@ -18,6 +18,8 @@ import math
 from typing import Any
 
 from ..kernels.numeric import polynomial
+from .batches import logsumexp
+from .batching import EACH, Shifted
 from .elementwise import is_array
 from .kinds import Elementwise, General, Rule
 from .matrices import is_complex
@@ -259,4 +261,10 @@ INPUTS = {
     "special.gammaincc": ("a", "x"),
     "special.polygamma": ("n", "x"),
     "special.zeta": ("x", "q"),
+}
+BATCHES = {
+    **dict.fromkeys(SIGNATURES, EACH),
+    "special.log_softmax": Shifted("axis"),
+    "special.logsumexp": logsumexp,
+    "special.softmax": Shifted("axis"),
 }

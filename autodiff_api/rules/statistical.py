@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .batches import argument
+from .batching import ALONG, Shifted
 from .kinds import General, Linear, Rule
 
 Shape = tuple[int, ...]
@@ -192,4 +194,20 @@ SIGNATURES = {
     "std": SPREAD,
     "sum": SUM,
     "var": SPREAD,
+}
+BATCHES = {
+    "all": ALONG,
+    "any": ALONG,
+    "argmax": argument,
+    "argmin": argument,
+    "count_nonzero": ALONG,
+    "cumulative_prod": Shifted("axis", none="only"),
+    "cumulative_sum": Shifted("axis", none="only"),
+    "max": ALONG,
+    "mean": ALONG,
+    "min": ALONG,
+    "prod": ALONG,
+    "std": ALONG,
+    "sum": ALONG,
+    "var": ALONG,
 }

@@ -1,0 +1,219 @@
+"""`Batched`: vmap as an array type. An array holds a lower array with one hidden leading axis, or without.
+
+What has no hidden axis is the same for all, and is computed once. Like a dual array it never changes: what is assigned
+to or viewed is the business of a `Tensor` on top of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from .arrays import Array, still
+from .backends import Backend, extra_ops
+from .errors import BatchingError, GradientError
+from .keys import index_value, plain_key
+from .namespaces import Bound, Lower, Namespace
+from .operators import plain_operators
+from .rules import OPS, Op
+from .rules.batched_keys import Hidden, is_hidden
+from .rules.batching import bind_law
+from .rules.kinds import binder_of
+
+new = object.__new__
+
+
+class Batched(Array):
+    """An array of the namespace below, whose first axis is out of sight if `_hidden`.
+
+    >>> import autodiff_api as ad
+    >>> import numpy as np
+    >>> bxp = namespace_over(ad.namespace("numpy")._backend)
+    >>> x = bxp.batched(np.asarray([[1.0, 2.0], [3.0, 4.0]]))
+    >>> x.shape, bxp.sum(x)._value
+    ((2,), array([3., 7.]))
+    """
+
+    __slots__ = ("_hidden", "_value")
+    _hidden: bool
+
+    @classmethod
+    def _make(cls, value: Any, hidden: bool = False) -> Any:
+        batched = new(cls)
+        batched._value, batched._hidden = value, hidden
+        return batched
+
+    @classmethod
+    def _create(cls, value: Any, requires_grad: bool) -> Any:
+        if requires_grad:
+            raise GradientError("an array inside vmap records nothing by itself; requires_grad belongs to a Tensor")
+        return cls._make(value)
+
+    @classmethod
+    def _asarray(cls, obj: Any, *, dtype: Any, device: Any, copy: bool | None) -> Any:
+        xp = cls._xp
+        if cls._is_held(obj):
+            return cls._stacked(obj, dtype, device)
+        if not isinstance(obj, cls):
+            return xp._new(xp._lower.asarray(obj, dtype=dtype, copy=copy), device)
+        if dtype is not None and obj.dtype != dtype:
+            obj = xp.astype(obj, dtype)
+        return obj if device is None else xp.to_device(obj, device)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each axis but the hidden one."""
+        shape: tuple[int, ...] = self._value.shape
+        return shape[1:] if self._hidden else shape
+
+    @property
+    def dtype(self) -> Any:
+        """The data type of the elements."""
+        return self._value.dtype
+
+    def detach(self) -> Any:
+        """Return the same data without derivatives of any kind."""
+        return self._make(still(self._value), self._hidden)
+
+    def clone(self) -> Any:
+        """Return a copy."""
+        return self._xp.clone(self)
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """Return the data as a NumPy array, if it is the same for all; BatchingError if it differs."""
+        return self._xp._lower_backend.to_numpy(self._shared("a NumPy array"))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.numpy()
+        return array.astype(dtype) if dtype is not None else array.copy() if copy else array
+
+    def _shared(self, wanted: str) -> Any:
+        """Return the value if it is the same for all."""
+        if self._hidden:
+            raise BatchingError(
+                f"vmap: {wanted} was asked of an array of shape {tuple(self.shape)} that has another value for each "
+                f"of {self._value.shape[0]}; a branch on it is where(condition, x, y), an index an array"
+            )
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._shared("one truth value (by `if`, `and`, `bool`)"))
+
+    def __index__(self) -> int:
+        return int(self._shared("one index").__index__())
+
+    def __int__(self) -> int:
+        return int(self._shared("one integer"))
+
+    def __float__(self) -> float:
+        return float(self._shared("one number"))
+
+    def __complex__(self) -> complex:
+        return complex(self._shared("one number"))
+
+    def __repr__(self) -> str:
+        return f"batched({self._value}, hidden={self._value.shape[0] if self._hidden else None})"
+
+
+def bind(cls: Any, op: Op) -> Callable[..., Any]:
+    """Return the function of an op for batched arrays of a bound class."""
+    xp = cls._xp
+    bound, sort, law = Bound(op, xp), binder_of(op), bind_law(op)
+    kernel, lower, make, invoke, constant = bound.kernel, bound.lower, cls._make, bound.invoke, bound.constant
+    value_of = _key_value(cls) if "key" in op.parameters else None
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        arrays, statics = sort(*args, **kwargs)
+        values, hidden, mapped = [], [], False
+        for x in arrays:
+            if isinstance(x, cls):
+                value, own = x._value, x._hidden
+                mapped = mapped or own
+            else:
+                value, own = constant(x), False
+                if value is NotImplemented:
+                    return bound.hand_on(x, args, kwargs)
+            values.append(value)
+            hidden.append(own)
+        if value_of is not None:
+            statics = tuple([plain_key(s, value_of) for s in statics])
+            mapped = mapped or any(map(is_hidden, statics))
+        if not mapped:
+            out = invoke(kernel, values, statics)
+        elif law is not None:
+            out = law(kernel, values, hidden, statics, lower)
+        else:
+            return _composed(op, xp, arrays, statics, invoke)
+        if isinstance(out, tuple | list):
+            parts = [make(part, mapped) for part in out]
+            return op.result(*parts) if op.result else tuple(parts)
+        return make(out, mapped)
+
+    return call
+
+
+def _composed(op: Op, xp: Namespace, arrays: Any, statics: tuple[Any, ...], invoke: Any) -> Any:
+    """Run an op without a batching law through its generic kernel, whose ops have theirs."""
+    if op.kernel is None:
+        raise BatchingError(
+            f"vmap: {op.name} has no batching law; give its Op one (batch=), or a generic kernel in the standard's "
+            "functions"
+        )
+    return invoke(partial(op.kernel, xp=xp), arrays, statics)
+
+
+def _key_value(cls: Any) -> Callable[[Any], Any]:
+    """Return a function that takes one part of a key apart, and marks what has the hidden axis."""
+    value_of = index_value(cls)
+
+    def value(part: Any) -> Any:
+        if isinstance(part, cls) and part._hidden:
+            return Hidden(part._value)
+        return value_of(part)
+
+    return value
+
+
+def namespace_over(backend: Backend) -> Namespace:
+    """Return a new namespace of batched arrays over a backend, which may be another array type's namespace."""
+    ops: dict[str, Any] = {**OPS, **{op.name: op for op in extra_ops()}}
+    lower = Lower(backend.namespace, backend.kernels, ops)
+    xp = BatchedNamespace(f"autodiff_api.batched.{backend.name}", lower, backend, tuple(backend.array_types), ops)
+    xp._lower_backend = backend
+    body = {
+        "__slots__": (), "__module__": Batched.__module__, "_xp": xp, "_public": Batched, "_bind": classmethod(bind),
+    }  # fmt: skip
+    xp.array_class = type("Batched", (Batched,), body)
+    plain_operators(xp.array_class)
+    if backend.register_array is not None:
+        make = xp.array_class._make
+        backend.register_array(xp.array_class, _flatten, lambda hidden, parts: make(*parts, hidden))
+    return xp
+
+
+def _flatten(x: Any) -> tuple[tuple[Any], bool]:
+    return (x._value,), x._hidden
+
+
+class BatchedNamespace(Namespace):
+    """The namespace of batched arrays: the standard's, and how to make one."""
+
+    _lowest = 1
+    _lower_backend: Backend
+
+    def batched(self, value: Any) -> Any:
+        """Return a batched array: the first axis of a lower array, which has one, is hidden."""
+        return self.array_class._make(value, True)
+
+    def _like(self, name: str, x: Any, dtype: Any, device: Any, requires_grad: bool, *fill: Any) -> Any:
+        if not (isinstance(x, self.array_class) and x._hidden):
+            return super()._like(name, x, dtype, device, requires_grad, *fill)
+        make = getattr(self._lower, name.removesuffix("_like"))
+        where = self._device(device) if device is not None else x.device
+        return self._new(make(x.shape, *fill, dtype=dtype or x.dtype, device=where), requires_grad=requires_grad)
+
+    def _constants(self, name: str, x: Any) -> Any:
+        if isinstance(x, self.array_class):
+            x._shared(f"{name}, whose result has as many elements as there are different values,")
+        return super()._constants(name, x)

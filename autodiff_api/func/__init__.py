@@ -1,0 +1,12 @@
+"""Transformations of functions, by the names of `torch.func` and JAX.
+
+Each takes a function of arrays, tensors or trees of them, and returns another: raw arrays in, raw arrays out.
+"""
+
+from __future__ import annotations
+
+from .forward import jvp
+from .mapping import vmap
+from .reverse import grad, grad_and_value, linearize, value_and_grad, vjp
+
+__all__ = ["grad", "grad_and_value", "jvp", "linearize", "value_and_grad", "vjp", "vmap"]

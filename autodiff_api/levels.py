@@ -1,0 +1,80 @@
+"""Which namespace of tensors a transformation works in, and how arrays get in and out of it.
+
+A transformation that needs another array type puts its arrays on the tensors that are in use, and fresh tensors on
+top of those: `jvp` inside `vmap` computes with tensors over duals over tensors over batched arrays. Each stands
+on all that are active, so no derivative is ever taken for another's. What they have in common, the lowest namespace of
+tensors, is the one that users hold: what requires grad there keeps its graph through any transformation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from .arrays import Array
+from .binding import namespace
+from .errors import ArgumentTypeError
+from .namespaces import Namespace, mismatch
+
+TOPS: ContextVar[dict[int, Namespace]] = ContextVar("autodiff_api.levels", default={})  # noqa: B039 (never changed)
+
+
+def current(xp: Namespace) -> Namespace:
+    """Return the highest namespace of tensors in use over the engine of `xp`."""
+    top = TOPS.get().get(id(xp._root))
+    return xp if top is None or top._height < xp._height else top
+
+
+@contextmanager
+def entered(xp: Namespace) -> Iterator[None]:
+    """Let `xp` be the highest namespace of tensors while a function runs."""
+    token = TOPS.set({**TOPS.get(), id(xp._root): xp})
+    try:
+        yield
+    finally:
+        TOPS.reset(token)
+
+
+def is_array(x: Any) -> bool:
+    """Tell whether something is an array of ours or an engine's, and no dtype, number or text."""
+    return isinstance(x, Array) or (hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, type))
+
+
+def home(leaves: Iterable[Any]) -> Namespace:
+    """Return the namespace of tensors for arguments: the highest in use over the engine of the first array."""
+    raw = None
+    for x in leaves:
+        own = getattr(type(x), "_xp", None)
+        if isinstance(own, Namespace):
+            return current(own)
+        if raw is None and is_array(x):
+            raw = x
+    return current(namespace(raw))
+
+
+def lift(x: Any, xp: Namespace) -> Any:
+    """Return an array of any level below, a raw array or a number as an array of `xp`; its history stays its own."""
+    cls = xp.array_class
+    if isinstance(x, cls):
+        return x
+    below = xp._lower._namespace
+    if isinstance(below, Namespace):
+        lifted = lift(x, below)
+        return cls._make(lifted._as_now() if lifted is x else lifted)
+    if isinstance(x, Array):
+        raise mismatch("a transformation", xp, x)
+    return cls._make(x if isinstance(x, xp._array_types) else xp._lower.asarray(x))
+
+
+def number(x: Any, xp: Namespace, where: str) -> Any:
+    """Return a leaf of a function's arguments or results as a tensor of `xp`; an error for what is no number."""
+    if not is_array(x) and not isinstance(x, bool | int | float | complex):
+        raise ArgumentTypeError(f"{where}: expected an array or a number, got {type(x).__name__}")
+    return lift(x, xp)
+
+
+def lowered(x: Any) -> Any:
+    """Return a tensor's raw array, if it is no more than that: no history, no derivative, no hidden axis."""
+    return x._value if x._node is None and not isinstance(x._value, Array) else x
