@@ -95,7 +95,25 @@ class Recipe:
         return lambda t, s, xp: part.pull(t, tuple([s[i] for i in places]), xp)
 
 
-class Freed:
+class Absent:
+    """What stands in `Node.saved` while the values themselves are elsewhere."""
+
+    __slots__ = ()
+
+    def values(self, node: Node, walk: Any) -> tuple[Any, ...]:
+        """Return what the node saved, for a walk that is about to differentiate it."""
+        raise NotImplementedError
+
+    def left(self, freed: Freed) -> Absent:
+        """Return what stands in its place once a walk that frees has passed."""
+        return freed
+
+    def source(self, node: Node) -> Node:
+        """Return a node that has the constants and parameters of this one, to recompute it: mostly itself."""
+        return node
+
+
+class Freed(Absent):
     """What stands in `Node.saved` once a walk has dropped it; `done` once all its gradients are delivered."""
 
     __slots__ = ("done",)
@@ -105,14 +123,17 @@ class Freed:
 
 
 class Hooks:
-    """What is to be done with a node's total cotangent when it is known."""
+    """What is to be done when a node's total cotangent is known, and what users keep with a node."""
 
-    __slots__ = ("after", "on", "retain")
+    __slots__ = ("after", "before", "behind", "metadata", "on", "retain")
 
     def __init__(self) -> None:
-        self.on: dict[int, Callable[[Any], Any]] = {}  # tensor hooks, in order of registration
-        self.after: dict[int, Callable[[Any], Any]] = {}  # post-accumulate hooks, on leaves only
+        self.on: dict[int, Callable[..., Any]] = {}  # tensor hooks, in order of registration
+        self.before: dict[int, Callable[..., Any]] = {}  # node hooks: before it is differentiated
+        self.behind: dict[int, Callable[..., Any]] = {}  # and after that
+        self.after: dict[int, Callable[..., Any]] = {}  # post-accumulate hooks, on leaves only
         self.retain: ReferenceType[Any] | None = None  # the tensor that asked for its `.grad`
+        self.metadata: dict[Any, Any] = {}
 
 
 class HookHandle:
@@ -120,7 +141,7 @@ class HookHandle:
 
     __slots__ = ("_hooks", "_key")
 
-    def __init__(self, hooks: dict[int, Callable[[Any], Any]], hook: Callable[[Any], Any]) -> None:
+    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
         self._hooks, self._key = hooks, tick()
         hooks[self._key] = hook
 
@@ -135,7 +156,46 @@ class HookHandle:
         self.remove()
 
 
-class Node:
+class Hookable:
+    """What nodes and leaves let users do with them: hooks of their own, and notes."""
+
+    __slots__ = ()
+    hooks: Hooks | None
+
+    def _owner(self) -> Any:
+        return self
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dictionary for whatever a user wants to keep with this node."""
+        return hooks_of(self._owner()).metadata
+
+    def register_prehook(self, hook: Callable[[tuple[Any, ...]], Any]) -> HookHandle:
+        """Call `hook(grad_outputs)` before a pass differentiates this node; a tuple that it returns replaces them.
+
+        Hooks of the tensor itself come first. `grad_outputs` has an entry for each output of the operation: None
+        where nothing depends on it. Returns a handle whose `remove()` takes the hook away again.
+        """
+        return HookHandle(hooks_of(self._owner()).before, hook)
+
+    def register_hook(self, hook: Callable[[tuple[Any, ...], tuple[Any, ...]], Any]) -> HookHandle:
+        """Call `hook(grad_inputs, grad_outputs)` after a pass has differentiated this node.
+
+        `grad_inputs` has an entry for each input of the operation, of its shape: None for what needs no gradient. A
+        tuple that the hook returns replaces them. A leaf's `grad_inputs` is empty, and its hook comes after its
+        `.grad`. Returns a handle whose `remove()` takes the hook away again.
+
+        >>> import autodiff_api as ad
+        >>> x = ad.tensor(2.0, requires_grad=True)
+        >>> y = x * x
+        >>> handle = y.grad_fn.register_hook(lambda grad_inputs, grad_outputs: print(grad_inputs, grad_outputs))
+        >>> y.backward()
+        (tensor(2.), tensor(2.)) (tensor(1.),)
+        """
+        return HookHandle(hooks_of(self._owner()).behind, hook)
+
+
+class Node(Hookable):
     """A recorded operation: its op, static parameters, edges, saved values, and its output's shape and dtype.
 
     An edge is the node of an input that needs a gradient, or the constant itself.
@@ -155,7 +215,11 @@ class Node:
 
     def name(self) -> str:
         """Return the op's name, as PyTorch writes it."""
-        return self.recipe.op.title if self.recipe.op is not ITEM else str(self.edges[0].name())
+        return str(self._owner().recipe.op.title)
+
+    def _owner(self) -> Any:
+        """Return the node as users know it: of an output of several, the operation's."""
+        return self if self.recipe.op is not ITEM else self.edges[0]
 
     @property
     def array(self) -> Any:
@@ -172,13 +236,13 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Node | Leaf | None, int], ...]:
         """The nodes of the inputs, each with the output it stands for; None for a constant."""
-        return tuple((e if isinstance(e, Node | Leaf) else None, 0) for e in self.edges)
+        return tuple(place_of(e) if isinstance(e, Node | Leaf) else (None, 0) for e in self._owner().edges)
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
 
 
-class Leaf:
+class Leaf(Hookable):
     """Where gradients accumulate. Holds the leaf's value, and its tensor only weakly."""
 
     __slots__ = ("__weakref__", "array", "changed", "dtype", "hooks", "seq", "shape", "tensor", "value")
@@ -199,12 +263,22 @@ class Leaf:
         self.value, self.changed = value, tick()
         self.shape, self.dtype = value.shape, value.dtype
 
+    def register_hook(self, hook: Callable[[tuple[Any, ...], tuple[Any, ...]], Any]) -> HookHandle:
+        """Call `hook((), (grad,))` as soon as this leaf's gradient has been added to its `.grad`."""
+        eager_leaves.add(self)
+        return super().register_hook(hook)
+
     def name(self) -> str:
         """Return PyTorch's name for the place where a leaf's gradient is accumulated."""
         return "AccumulateGrad"
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+
+def place_of(node: Edge) -> tuple[Edge, int]:
+    """Return a node as users know it, and which of its outputs is meant."""
+    return (node.edges[0], node.params[0]) if node.__class__ is Node and node.recipe.op is ITEM else (node, 0)
 
 
 def move_retain(old: Any, new: Any, tensor: Any) -> None:
@@ -223,8 +297,9 @@ Edge = Node | Leaf
 eager_leaves: WeakSet[Leaf] = WeakSet()  # leaves with a post-accumulate hook: rare, so a walk asks here first
 
 
-def hooks_of(node: Edge) -> Hooks:
+def hooks_of(node: Any) -> Hooks:
     """Return a node's hooks, made on first need."""
     if node.hooks is None:
         node.hooks = Hooks()
-    return node.hooks
+    hooks: Hooks = node.hooks
+    return hooks

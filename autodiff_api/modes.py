@@ -14,12 +14,24 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Watcher:
+    """What a rare mode does: it sees each node that is recorded in it, and stands beside each node of a pass in it."""
+
+    def recorded(self, node: Any) -> None:
+        """See a node, right after it was recorded."""
+
+    def around(self, walk: Any, node: Any, t: Any, targets: tuple[int, ...], pull: Callable[..., Any]) -> Any:
+        """Return what a pass is to call in place of a node's `pull`, for the inputs at the places `targets`."""
+        return pull
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """The state that decides what an operation records."""
+    """The state that decides what an operation records, and who watches."""
 
     recording: bool = True
     inference: bool = False
+    watchers: tuple[Watcher, ...] = ()
 
 
 MODE: ContextVar[Mode] = ContextVar("autodiff_api.mode", default=Mode())  # noqa: B039 (frozen)
@@ -28,13 +40,19 @@ mode = MODE.get
 
 replace_mode = replace
 
-inference_used: list[bool] = []  # not empty once inference_mode has been entered: until then no operation asks
+rare_used: list[bool] = []  # not empty once a rare mode, inference or a watcher, was entered: till then nobody asks
 
 
 def mark(tensor: Any) -> None:
     """Mark a tensor that was made in inference mode."""
     if mode().inference:
         tensor._inference = True
+
+
+def recorded(node: Any) -> None:
+    """Show a node that was just recorded to all who watch; ask `rare_used` first, where it matters."""
+    for watcher in mode().watchers:
+        watcher.recorded(node)
 
 
 class _Switch:
@@ -45,9 +63,13 @@ class _Switch:
     def __init__(self) -> None:
         self._previous: list[Mode] = []
 
+    def _changed(self, now: Mode) -> Mode:
+        return replace_mode(now, **self.changes)
+
     def __enter__(self) -> None:
-        self._previous.append(mode())
-        MODE.set(replace_mode(mode(), **self.changes))
+        now = mode()
+        MODE.set(self._changed(now))
+        self._previous.append(now)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -192,11 +214,31 @@ class inference_mode(_Switch, metaclass=_BareDecorator):  # (PyTorch's name)
 
     def __enter__(self) -> None:
         super().__enter__()
-        if not inference_used:
-            inference_used.append(True)
+        use_rare()
 
     def _again(self) -> inference_mode:
         return inference_mode(self.changes["inference"])
+
+
+def use_rare() -> None:
+    """Let operations ask for rare modes from now on."""
+    if not rare_used:
+        rare_used.append(True)
+
+
+class watching(_Switch):
+    """Let a watcher see what is recorded, and every pass backward, until the end of the block."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__()
+        self.watcher = watcher
+
+    def _changed(self, now: Mode) -> Mode:
+        use_rare()
+        return replace_mode(now, watchers=(*now.watchers, self.watcher))
+
+    def _again(self) -> watching:
+        return watching(self.watcher)
 
 
 class set_grad_enabled(_Switch):

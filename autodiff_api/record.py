@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import GraphError
 from .graph import MANY, Node, Recipe
-from .modes import inference_used, mark, mode
+from .modes import mark, mode, rare_used, recorded
 from .namespaces import Bound, backend_name
 from .rules.kinds import binder_of, statics_of
 
@@ -43,14 +43,16 @@ def recipes(bound: Bound) -> Callable[[tuple[bool, ...]], Recipe]:
     return recipe
 
 
-def refuse_inference(recipe: Recipe, operands: Sequence[Any]) -> None:
-    """Raise if a recipe would save an operand that was made in inference mode."""
+def look(node: Node, operands: Sequence[Any]) -> None:
+    """Show a node to those who watch; raise if it saved an operand that was made in inference mode."""
+    sources = node.recipe.sources
     for i, x in enumerate(operands):
-        if getattr(x, "_inference", False) and (i in recipe.sources or "all" in recipe.sources):
+        if getattr(x, "_inference", False) and (i in sources or "all" in sources):
             raise GraphError(
                 "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode "
                 "in computation tracked by autograd. Make a clone, or use no_grad() instead of inference_mode()."
             )
+    recorded(node)
 
 
 def unary(bound: Bound, foreign: Function) -> Function:
@@ -76,12 +78,14 @@ def unary(bound: Bound, foreign: Function) -> Function:
         result._value = out
         if node is None or not mode().recording:
             result._node = None
-            if inference_used:
+            if rare_used:
                 mark(result)
             return result
         if recipe is None:
             recipe = recipe_for((True,))
         result._node = Node(recipe, (), (node,), recipe.pick(value, out, ()), out.shape, out.dtype)
+        if rare_used:
+            recorded(result._node)
         return result
 
     return call
@@ -119,7 +123,7 @@ def binary(bound: Bound, foreign: Function) -> Function:
         result._value = out
         if (n1 is None and n2 is None) or not mode().recording:
             result._node = None
-            if inference_used:
+            if rare_used:
                 mark(result)
             return result
         if n2 is None:
@@ -130,9 +134,9 @@ def binary(bound: Bound, foreign: Function) -> Function:
             n1 = v1 = v1 if x1.__class__ is tensor else keep(x1, v1)
         else:
             recipe = both or (both := recipe_for((True, True)))
-        if inference_used:
-            refuse_inference(recipe, (x1, x2))
         result._node = Node(recipe, (), (n1, n2), recipe.pick(v1, v2, out, ()), out.shape, out.dtype)
+        if rare_used:
+            look(result._node, (x1, x2))
         return result
 
     return call
@@ -218,7 +222,10 @@ class Single(Recorder):
         recipe = self._recipe
         if recipe is None:
             recipe = self._recipe = self.recipe_for((True,))
-        return out, Node(recipe, statics, (node,), recipe.pick(value, out, statics), out.shape, out.dtype)
+        made = Node(recipe, statics, (node,), recipe.pick(value, out, statics), out.shape, out.dtype)
+        if rare_used:
+            recorded(made)
+        return out, made
 
     def record_many(self, value: Any, node: Any, statics: tuple[Any, ...]) -> Any:
         """Return the tensors of an op with several outputs, in its named tuple."""
@@ -235,7 +242,10 @@ class Single(Recorder):
         recipe = self._recipe
         if recipe is None:
             recipe = self._recipe = self.recipe_for((True,))
-        return Node(recipe, statics, (node,), recipe.pick(value, out, statics), MANY, MANY).items(out)
+        made = Node(recipe, statics, (node,), recipe.pick(value, out, statics), MANY, MANY)
+        if rare_used:
+            recorded(made)
+        return made.items(out)
 
 
 class Several(Recorder):
@@ -267,11 +277,11 @@ class Several(Recorder):
             return bound.array._make(out)
         needs = tuple([n is not None for n in nodes])  # an argument without a formula is refused by the walk
         recipe = self.recipe_for(needs)
-        if inference_used:
-            refuse_inference(recipe, arrays)
         values = [v if need else bound.keep(x, v) for x, need, v in zip(arrays, needs, values, strict=True)]
         edges = tuple([n if need else v for n, need, v in zip(nodes, needs, values, strict=True)])
         node = Node(recipe, statics, edges, recipe.pick(*values, out, statics), out.shape, out.dtype)
+        if rare_used:
+            look(node, arrays)
         return bound.array._make(out, node)
 
 
@@ -295,7 +305,7 @@ def single(recorder: Single) -> Function:
         result = new(tensor)
         result._value = out if x.__class__ is tensor else keep(x, out)  # flip(array) is a view of what others may write
         result._node = made
-        if inference_used:
+        if rare_used:
             mark(result)
         return result
 

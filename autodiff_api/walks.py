@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from .errors import GraphError, HookError, PluginContractError, RecomputeWarning
-from .graph import MANY, Edge, Freed, Leaf, Node, Recipe, eager_leaves
-from .modes import no_grad
+from .errors import GraphError, PluginContractError, RecomputeWarning
+from .graph import MANY, Absent, Edge, Freed, Leaf, Node, Recipe, eager_leaves
+from .hooks import HookCalls
+from .modes import mode
 from .rules.kinds import to_dtype
 
 
-class Walk:
+class Walk(HookCalls):
     """One pass backward: from cotangents of some nodes to cotangents of leaves (and of nodes asked for).
 
     `keep` retains saved values; `create` records the pass itself, which then computes with tensors; `wanted`
@@ -41,11 +41,15 @@ class Walk:
         self.found: dict[Edge, Any] = {}  # what was asked for
         self.retained: list[tuple[Any, Any]] = []  # (tensor, its cotangent) for retain_grad
         self.freed = Freed()
+        self.watchers = mode().watchers
+        self.notes: dict[Any, Any] = {}  # what watchers and hooks keep for the time of this pass
+        self.ends: list[Callable[[], None]] = []  # to be called when it is over, whatever happened
 
     def run(self, seeds: list[tuple[Edge, Any]]) -> dict[Edge, Any]:
         """Carry the seeds back and return the cotangents found, hooks applied."""
-        needed = None if self.wanted is None else leading_to([n for n, _ in seeds], self.wanted)
-        uses = self._uses_of_eager_leaves(seeds)
+        self.roots = [node for node, _ in seeds]
+        self.needed = needed = None if self.wanted is None else leading_to(self.roots, self.wanted)
+        uses = self._uses_of_eager_leaves()
         pending: dict[Edge, Any] = {}
         heap: list[tuple[int, Node]] = []
         for node, t in seeds:
@@ -57,9 +61,13 @@ class Walk:
                 pending[node] = t
                 if node.__class__ is Node:
                     heappush(heap, (-node.seq, node))
-        self._loop(pending, heap, needed, uses)
-        for leaf, t in pending.items():
-            self._complete(leaf, t)
+        try:
+            self._loop(pending, heap, needed, uses)
+            for leaf, t in pending.items():
+                self._complete(leaf, t)
+        finally:
+            for end in self.ends:
+                end()
         return self.found
 
     def _loop(
@@ -70,13 +78,14 @@ class Walk:
         uses: dict[Leaf, int] | None,
     ) -> None:
         """Visit nodes, latest first: when the latest is due, all that use it have been visited."""
-        keep, create, freed, over = self.keep, self.create, self.freed, self.over
+        keep, create, freed, over, watched = self.keep, self.create, self.freed, self.over, bool(self.watchers)
         while heap:
             node: Any = heappop(heap)[1]
             t = pending.pop(node)
             while node is not None:
-                if node.hooks is not None:
-                    t = self._hooked(node, t)
+                hooks = node.hooks
+                if hooks is not None:
+                    t = self.on(node, t)
                 edges = node.edges
                 recipe = node.recipe
                 targets, pull, xp, c64, c128, equal, conjugates, holds = recipe.parts
@@ -88,11 +97,12 @@ class Walk:
                         break
                     pull = recipe.pull_for(targets)
                 saved = node.saved
-                while saved.__class__ is not tuple:  # again, if another thread has freed it meanwhile
-                    restore([node, *(waiting for _, waiting in heap)], saved)
-                    saved = node.saved
-                if holds and not keep:
+                if saved.__class__ is not tuple:
+                    saved = self.fetch(node, [waiting for _, waiting in heap])
+                elif holds and not keep:
                     node.saved = freed
+                if watched or hooks is not None:
+                    t, pull = self._around(node, t, targets, pull)
                 if create:
                     saved, xp = lift(node, saved), recipe.array._xp
                 if over is not None:
@@ -127,40 +137,64 @@ class Walk:
                     follow = None
                 node = follow
 
+    def fetch(self, node: Node, waiting: Sequence[Node] = ()) -> tuple[Any, ...]:
+        """Return what a node saved, wherever it is; `waiting` are nodes whose turn comes later."""
+        while (saved := node.saved).__class__ is Freed:  # again, if another thread has freed it meanwhile
+            restore([node, *waiting], saved)
+        values: tuple[Any, ...] = saved if saved.__class__ is tuple else saved.values(node, self)
+        if not self.keep and any(source is not None for source in node.recipe.sources):
+            node.saved = saved.left(self.freed) if isinstance(saved, Absent) else self.freed
+        return values
+
+    def will_visit(self, node: Edge) -> bool:
+        """Tell whether this pass makes a cotangent for a node."""
+        if "reached" not in self.notes:
+            self.notes["reached"] = set(reachable(self.roots)) if self.needed is None else self.needed
+        return node in self.notes["reached"]
+
+    def _around(self, node: Node, t: Any, targets: tuple[int, ...], pull: Any) -> tuple[Any, Any]:
+        """Let hooks change a node's cotangent, and stand beside its `pull` with whoever watches."""
+        if node.hooks is not None:
+            t = self.before(node, t)
+        for watcher in self.watchers:
+            pull = watcher.around(self, node, t, targets, pull)
+        if node.hooks is not None and node.hooks.behind:
+            pull = self._followed(node, t, targets, pull)
+        return t, pull
+
+    def _followed(self, node: Node, outputs: Any, targets: tuple[int, ...], pull: Any) -> Any:
+        """Return a pull that lets a node's hooks see, and replace, the cotangents of its inputs."""
+        edges, recipe = node.edges, node.recipe
+
+        def followed(t: Any, saved: tuple[Any, ...], xp: Any) -> list[Any]:
+            inputs: list[Any] = [None] * len(edges)
+            for i, g in zip(targets, pull(t, saved, xp), strict=True):
+                inputs[i] = settle(g, edges[i], xp, recipe)
+            inputs = self.behind(node, inputs, outputs)
+            back = [inputs[i] for i in targets]  # the loop settles them again, so a conjugate is due once more
+            return [xp.conj(g) if recipe.conjugates and g.dtype in recipe.complexes else g for g in back]
+
+        return followed
+
     def _complete(self, leaf: Any, t: Any) -> None:
         """Take the total cotangent of a leaf."""
-        t = self._hooked(leaf, t) if leaf.hooks is not None else t
-        if self.finish is not None and leaf in eager_leaves:
-            self.finish(leaf, t)
+        accumulates = self.finish is not None
+        if leaf.hooks is not None:
+            t = self.on(leaf, t)
+            if accumulates:
+                t = self.before(leaf, t)
+        if accumulates and leaf in eager_leaves:
+            self.finish(leaf, t)  # type: ignore[misc]
+            self.behind(leaf, (), t)
         else:
             self.found[leaf] = t
 
-    def _hooked(self, node: Edge, t: Any) -> Any:
-        hooks = node.hooks
-        assert hooks is not None
-        if hooks.on:
-            bare = not self.create or self.over is not None  # whether cotangents are values, and no tensors
-            array = node.array if self.over is None else self.over._tensors.array_class
-            tensor = array._make(t) if bare else t
-            for hook in list(hooks.on.values()):
-                with nullcontext() if self.create else no_grad():
-                    replaced = hook(tensor)
-                if replaced is not None:
-                    check_cotangent(replaced, node, array)
-                    tensor = replaced
-            t = tensor._value if bare else tensor
-        if hooks.retain is not None:
-            tensor = hooks.retain()
-            if tensor is not None:
-                self.retained.append((tensor, t))
-        return t
-
-    def _uses_of_eager_leaves(self, seeds: list[tuple[Edge, Any]]) -> dict[Leaf, int] | None:
+    def _uses_of_eager_leaves(self) -> dict[Leaf, int] | None:
         """Count the edges to each leaf that must be finished early; None when there is no such leaf."""
         if self.finish is None or not eager_leaves:
             return None
         uses: dict[Leaf, int] = {}
-        for node in reachable([n for n, _ in seeds]):
+        for node in reachable(self.roots):
             if node.__class__ is Node:
                 for i in node.recipe.targets:
                     edge = node.edges[i]
@@ -195,20 +229,6 @@ def unbroadcast(g: Any, shape: tuple[int, ...], xp: Any, recipe: Recipe) -> Any:
         g = xp.sum(g, axis=tuple(range(extra)))
     stretched = tuple(i for i, (n, m) in enumerate(zip(shape, g.shape, strict=True)) if n == 1 and m != 1)
     return xp.sum(g, axis=stretched, keepdims=True) if stretched else g
-
-
-def check_cotangent(g: Any, node: Edge, array: Any) -> None:
-    """Refuse what a tensor hook returned if it does not have the gradient's class, shape and dtype."""
-    if not isinstance(g, array):
-        raise HookError(
-            f"a tensor hook on {node.name()}: expected a tensor of the same backend, or None, but hook returned "
-            f"{type(g).__name__!r}"
-        )
-    if tuple(g.shape) != tuple(node.shape) or g.dtype != node.dtype:
-        raise GraphError(
-            f"a tensor hook on {node.name()} returned shape {tuple(g.shape)}, dtype {g.dtype}, where the gradient "
-            f"has shape {tuple(node.shape)}, dtype {node.dtype}; return one like the gradient that it received"
-        )
 
 
 def lift(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -262,10 +282,12 @@ def restore(roots: Iterable[Node], freed: Freed) -> None:
     values: dict[Node, Any] = {}
     for node in nodes:
         recipe = node.recipe
-        inputs = [_value_of(e, node, values) for e in node.edges]
-        out = values[node] = recipe.invoke(recipe.kernel, inputs, node.params)
-        if node.saved.__class__ is not tuple:
-            node.saved = recipe.pick(*inputs, out, node.params)
+        source = node.saved.source(node) if isinstance(node.saved, Absent) else node
+        pairs = zip(node.edges, source.edges, strict=True)
+        inputs = [_value_of(e if isinstance(e, Node | Leaf) else c, node, values) for e, c in pairs]
+        out = values[node] = recipe.invoke(recipe.kernel, inputs, source.params)
+        if node.saved.__class__ is Freed:
+            node.saved = recipe.pick(*inputs, out, source.params)
     if warn:
         warnings.warn(
             "Trying to backward through the graph a second time: its saved values had been freed and were "
