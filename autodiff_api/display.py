@@ -14,7 +14,7 @@ def describe(x: Any) -> str:
     facts = [_values(x)]
     xp = x._xp
     if not _default_dtype(x):
-        facts.append(f"dtype={_name(x.dtype)}")
+        facts.append(f"dtype={dtype_name(x.dtype)}")
     if xp._backend.name != default_backend():
         facts.append(f"backend={xp._backend.name!r}")
     if x.grad_fn is not None:
@@ -50,5 +50,6 @@ def _default_dtype(x: Any) -> bool:
     return False
 
 
-def _name(dtype: Any) -> str:
+def dtype_name(dtype: Any) -> str:
+    """Return a dtype's name, the same on every engine."""
     return str(getattr(dtype, "name", dtype)).removeprefix("torch.")

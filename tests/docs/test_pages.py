@@ -27,6 +27,7 @@ import autodiff_api as ad
 ROOT = Path(__file__).parents[2]
 TUTORIAL = sorted((ROOT / "docs" / "tutorial").glob("*.md"))
 ONE_PAGE = ROOT / "docs" / "explanation" / "autograd-in-one-page.md"
+HOW_TO = [page for page in sorted((ROOT / "docs" / "how-to").glob("*.md")) if page.stem != "write-a-backend"]
 PYTORCH_PAGE = ROOT / "docs" / "tutorial" / "07-pytorch-code.md"
 BLOCK = re.compile(r"^(?:<!-- needs (?P<needs>\w+) -->\n)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -118,7 +119,7 @@ def importable(module: str) -> bool:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("page", [*TUTORIAL, ONE_PAGE, ROOT / "README.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*TUTORIAL, ONE_PAGE, *HOW_TO, ROOT / "README.md"], ids=lambda page: page.stem)
 def test_page(page: Path, backend: str) -> None:
     pytest.importorskip(BACKENDS[backend])
     with ad.use_backend(backend):
