@@ -40,7 +40,10 @@ _RANDOM = (
     "Generator", "default_generator", "initial_seed", "manual_seed", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm",
 )  # fmt: skip
-_FUNC = ("grad", "jvp", "linearize", "value_and_grad", "vjp", "vmap")
+_FUNC = (
+    "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize", "stop_gradient", "value_and_grad", "vhp", "vjp",
+    "vmap",
+)  # fmt: skip
 _HOMES = {
     **dict.fromkeys(_FUNC, "func"),
     **dict.fromkeys(_RANDOM, "random"),

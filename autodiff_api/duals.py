@@ -222,4 +222,7 @@ class DualNamespace(Namespace):
 
 def of_many(backend: Backend) -> Namespace:
     """Return dual arrays whose tangents have a hidden axis: many directions in one pass."""
-    return namespace_over(backend, stand_on(backend, "batched"))
+    below = backend.namespace
+    return namespace_over(
+        backend, below._over("batched") if isinstance(below, Namespace) else stand_on(backend, "batched")
+    )

@@ -5,8 +5,24 @@ Each takes a function of arrays, tensors or trees of them, and returns another: 
 
 from __future__ import annotations
 
+from .constants import stop_gradient
 from .forward import jvp
+from .jacobians import hessian, hvp, jacfwd, jacrev, vhp
 from .mapping import vmap
 from .reverse import grad, grad_and_value, linearize, value_and_grad, vjp
 
-__all__ = ["grad", "grad_and_value", "jvp", "linearize", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "stop_gradient",
+    "value_and_grad",
+    "vhp",
+    "vjp",
+    "vmap",
+]

@@ -28,7 +28,8 @@ def jvp(func: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any
     raw = call.raw and not any(isinstance(t, Array) for t in flatten(tuple(tangents))[0])
     finish = levels.lowered if raw else _same
     values = unflatten(moving.tree, [finish(y) for y in moving.values])
-    moved = unflatten(moving.tree, [finish(t) for t in moving.tangents()])
+    moved = [call.xp.zeros_like(y) if t is None else t for t, y in zip(moving.moved, moving.values, strict=True)]
+    moved = unflatten(moving.tree, [finish(t) for t in moved])
     return (values, moved, moving.passed_on(finish)) if has_aux else (values, moved)
 
 
@@ -58,9 +59,10 @@ class Moving:
         """The outputs, standing still."""
         return [d._value for d in self.duals]
 
-    def tangents(self) -> list[Any]:
-        """Return the outputs' tangents, with zeros for what does not move."""
-        return [self.xp.zeros_like(d._value) if d._tangent is None else d._tangent for d in self.duals]
+    @property
+    def moved(self) -> list[Any]:
+        """The outputs' tangents, None for what does not move."""
+        return [d._tangent for d in self.duals]
 
     def passed_on(self, finish: Callable[[Any], Any]) -> Any:
         """Return the auxiliary output, standing still."""
