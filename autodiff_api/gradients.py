@@ -69,12 +69,14 @@ def grad(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> Any:
     """Return the gradients of `outputs` with respect to `inputs`; no `.grad` is touched.
 
     Returns a tuple in the order of `inputs`, or a dict for a dict. An input that no output depends on is an
-    error unless `allow_unused`, which gives None for it, or `materialize_grads`, which gives zeros.
+    error unless `allow_unused`, which gives None for it, or `materialize_grads`, which gives zeros. With
+    `is_grads_batched`, `grad_outputs` and the gradients have one more axis, first: many passes in one.
 
     >>> import autodiff_api as ad
     >>> x = ad.tensor(3.0, requires_grad=True)
@@ -84,22 +86,28 @@ def grad(
     """
     if isinstance(inputs, Mapping):
         values = list(inputs.values())
-        grads = grad(outputs, values, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
-        return dict(zip(inputs, grads, strict=True))
+        options = retain_graph, create_graph, allow_unused, is_grads_batched, materialize_grads
+        return dict(zip(inputs, grad(outputs, values, grad_outputs, *options), strict=True))
     if materialize_grads and allow_unused is False:
         raise ValueError("materialize_grads=True makes zeros for unused inputs: leave allow_unused out")
     targets = _sequence(inputs)
     if not targets:
         raise GradientError("inputs argument to grad() cannot be empty")
-    walk = Walk(_keep(retain_graph, create_graph), create_graph, [_node_of(x, "inputs") for x in targets])
-    found = _run(walk, _sequence(outputs), grad_outputs)
+    roots = _sequence(outputs)
+    nodes = [_node_of(x, "inputs") for x in targets]
+    over = _batched_over(roots, create_graph) if is_grads_batched else None
+    walk = Walk(_keep(retain_graph, create_graph), create_graph, nodes, over=over)
+    found = _run(walk, roots, grad_outputs)
+    many = (next(n for t in _sequence(grad_outputs) for n in getattr(t, "shape", ())[:1]),) if over is not None else ()
     results = []
     for x in targets:
         t = found.get(x._node)
         if t is not None:
+            if over is not None:
+                t = t._value if t._hidden else over._lower.broadcast_to(t._value, (*many, *t.shape))
             results.append(t if create_graph else x._xp.array_class._make(t))
         elif materialize_grads:
-            results.append(x._xp.zeros_like(x))
+            results.append(x._xp.zeros((*many, *x.shape), dtype=x.dtype) if many else x._xp.zeros_like(x))
         elif allow_unused:
             results.append(None)
         else:
@@ -152,7 +160,7 @@ def _run(walk: Walk, roots: Sequence[Any], grad_tensors: Any) -> dict[Edge, Any]
     if len(cotangents) != len(roots):
         raise GradientError(f"got {len(roots)} tensors and {len(cotangents)} gradients; pass one for each (or None)")
     seeds = [
-        (node, _seed(i, x, t, walk.create))
+        (node, _seed(i, x, t, walk.create, walk.over))
         for i, (x, t) in enumerate(zip(roots, cotangents, strict=True))
         if (node := _root_node(i, x)) is not None
     ]
@@ -177,8 +185,18 @@ def _root_node(i: int, x: Any) -> Edge:
     return node
 
 
-def _seed(i: int, x: Any, t: Any, create: bool) -> Any:
+def _batched_over(roots: Sequence[Any], create: bool) -> Any:
+    """Return the namespace of arrays with a hidden axis that many cotangents are carried back in."""
+    xp = roots[0]._xp
+    return xp._over("batched") if create else xp._beside("batched")
+
+
+def _seed(i: int, x: Any, t: Any, create: bool, over: Any) -> Any:
     xp, value = x._xp, x._value
+    if t is None and over is not None:
+        raise GradientError(
+            f"is_grads_batched=True needs grad_outputs for every output, and there is none for output {i}"
+        )
     if t is None:
         if x.size != 1:
             raise GradientError(
@@ -192,7 +210,9 @@ def _seed(i: int, x: Any, t: Any, create: bool) -> Any:
         seed = xp._lower.ones_like(value)
         return xp.array_class._make(seed) if create else seed
     t = t if isinstance(t, xp.array_class) else xp.asarray(t)
-    if tuple(t.shape) != tuple(x.shape):
+    if over is not None and not t.shape:
+        raise GradientError(f"is_grads_batched=True: grad_output[{i}] has no axis for the many")
+    if tuple(t.shape[1:] if over is not None else t.shape) != tuple(x.shape):
         raise GradientError(
             f"Mismatch in shape: grad_output[{i}] has a shape of {tuple(t.shape)} and output[{i}] has a shape of "
             f"{tuple(x.shape)}."
@@ -203,7 +223,8 @@ def _seed(i: int, x: Any, t: Any, create: bool) -> Any:
                 f"grad_output[{i}] is {t.dtype} but output[{i}] is {x.dtype}; a real output has a real gradient"
             )
         t = xp.astype(t, x.dtype)
-    return t if create else t._value
+    t = t if create else t._value
+    return t if over is None else over.array_class._make(t, True)
 
 
 def _node_of(x: Any, where: str) -> Edge:

@@ -46,7 +46,8 @@ def units(xp: Any, like: Any, rows: tuple[int, int], at: int, turned: int | None
 
 def directions(x: Any, both: bool) -> int:
     """Return how many directions the space of `x` has; complex elements have two if `both` are wanted."""
-    return math.prod(x.shape) * (2 if both and x._is_complex() else 1)
+    n = math.prod(x.shape)
+    return 2 * n if both and x._is_complex() else n
 
 
 def jacfwd(
