@@ -37,6 +37,18 @@ class Parts(tuple[Any, ...]):
         return Parts(b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True))
 
 
+class Nothing:
+    """The cotangent that a custom function leaves out, by returning None: nothing arrives at that input."""
+
+    shape = dtype = None
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+NOTHING: Any = Nothing()
+
+
 ITEM = Op(
     "item",
     "x, index, size, /",
@@ -162,13 +174,13 @@ class Hookable:
     __slots__ = ()
     hooks: Hooks | None
 
-    def _owner(self) -> Any:
+    def owner(self) -> Any:
         return self
 
     @property
     def metadata(self) -> dict[Any, Any]:
         """A dictionary for whatever a user wants to keep with this node."""
-        return hooks_of(self._owner()).metadata
+        return hooks_of(self.owner()).metadata
 
     def register_prehook(self, hook: Callable[[tuple[Any, ...]], Any]) -> HookHandle:
         """Call `hook(grad_outputs)` before a pass differentiates this node; a tuple that it returns replaces them.
@@ -176,7 +188,7 @@ class Hookable:
         Hooks of the tensor itself come first. `grad_outputs` has an entry for each output of the operation: None
         where nothing depends on it. Returns a handle whose `remove()` takes the hook away again.
         """
-        return HookHandle(hooks_of(self._owner()).before, hook)
+        return HookHandle(hooks_of(self.owner()).before, hook)
 
     def register_hook(self, hook: Callable[[tuple[Any, ...], tuple[Any, ...]], Any]) -> HookHandle:
         """Call `hook(grad_inputs, grad_outputs)` after a pass has differentiated this node.
@@ -192,7 +204,7 @@ class Hookable:
         >>> y.backward()
         (tensor(2.), tensor(2.)) (tensor(1.),)
         """
-        return HookHandle(hooks_of(self._owner()).behind, hook)
+        return HookHandle(hooks_of(self.owner()).behind, hook)
 
 
 class Node(Hookable):
@@ -215,9 +227,9 @@ class Node(Hookable):
 
     def name(self) -> str:
         """Return the op's name, as PyTorch writes it."""
-        return str(self._owner().recipe.op.title)
+        return str(self.owner().recipe.op.title)
 
-    def _owner(self) -> Any:
+    def owner(self) -> Any:
         """Return the node as users know it: of an output of several, the operation's."""
         return self if self.recipe.op is not ITEM else self.edges[0]
 
@@ -236,10 +248,17 @@ class Node(Hookable):
     @property
     def next_functions(self) -> tuple[tuple[Node | Leaf | None, int], ...]:
         """The nodes of the inputs, each with the output it stands for; None for a constant."""
-        return tuple(place_of(e) if isinstance(e, Node | Leaf) else (None, 0) for e in self._owner().edges)
+        return tuple(place_of(e) if isinstance(e, Node | Leaf) else (None, 0) for e in self.owner().edges)
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Find what a custom function keeps: its `saved_tensors`, and the attributes of its `ctx`."""
+        ctx = None if name == "recipe" or name.startswith("__") else getattr(self.owner().recipe, "ctx", None)
+        if ctx is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(ctx, name)
 
 
 class Leaf(Hookable):

@@ -55,7 +55,7 @@ def recorded(node: Any) -> None:
         watcher.recorded(node)
 
 
-class _Switch:
+class Switch:
     """A mode change that works as a context manager and as a decorator, with or without parentheses."""
 
     changes: dict[str, bool]
@@ -76,7 +76,7 @@ class _Switch:
     ) -> None:
         MODE.set(self._previous.pop())
 
-    def _again(self) -> _Switch:
+    def _again(self) -> Switch:
         """Return a fresh manager: a decorated function may run in many threads at once."""
         return type(self)()
 
@@ -93,7 +93,7 @@ class _Switch:
         return decorated
 
 
-def _decorate(function: Any, manager: Callable[[], _Switch]) -> Any:
+def _decorate(function: Any, manager: Callable[[], Switch]) -> Any:
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
@@ -141,7 +141,7 @@ def _decorate(function: Any, manager: Callable[[], _Switch]) -> Any:
     return call
 
 
-def _each_step(steps: Generator[Any, Any, Any], manager: Callable[[], _Switch]) -> Generator[Any, Any, Any]:
+def _each_step(steps: Generator[Any, Any, Any], manager: Callable[[], Switch]) -> Generator[Any, Any, Any]:
     """Run a generator under `manager` only while it runs, and not while its consumer does."""
     resume: Callable[[], Any] = functools.partial(next, steps)
     while True:
@@ -170,7 +170,7 @@ class _BareDecorator(type):
         return super().__call__(*args, **kwargs)
 
 
-class no_grad(_Switch, metaclass=_BareDecorator):
+class no_grad(Switch, metaclass=_BareDecorator):
     """Record nothing: as a context manager or a decorator, for functions, generators and coroutines.
 
     >>> import autodiff_api as ad
@@ -184,7 +184,7 @@ class no_grad(_Switch, metaclass=_BareDecorator):
     changes = {"recording": False}  # noqa: RUF012
 
 
-class enable_grad(_Switch, metaclass=_BareDecorator):
+class enable_grad(Switch, metaclass=_BareDecorator):
     """Record again inside :class:`no_grad`.
 
     >>> import autodiff_api as ad
@@ -196,7 +196,7 @@ class enable_grad(_Switch, metaclass=_BareDecorator):
     changes = {"recording": True}  # noqa: RUF012
 
 
-class inference_mode(_Switch, metaclass=_BareDecorator):  # (PyTorch's name)
+class inference_mode(Switch, metaclass=_BareDecorator):  # (PyTorch's name)
     """Record nothing, and promise that no gradient will be asked for; `inference_mode(False)` records.
 
     Tensors made in it can't be saved for backward, made to require grad or changed in place outside it.
@@ -226,7 +226,7 @@ def use_rare() -> None:
         rare_used.append(True)
 
 
-class watching(_Switch):
+class watching(Switch):
     """Let a watcher see what is recorded, and every pass backward, until the end of the block."""
 
     def __init__(self, watcher: Watcher) -> None:
@@ -241,7 +241,7 @@ class watching(_Switch):
         return watching(self.watcher)
 
 
-class set_grad_enabled(_Switch):
+class set_grad_enabled(Switch):
     """Turn recording on or off: at once when called, and until the end of the block as a context manager.
 
     >>> import autodiff_api as ad

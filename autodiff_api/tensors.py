@@ -143,7 +143,7 @@ class Tensor(InPlace, Export):
     def grad_fn(self) -> Node | None:
         """The node of the operation that made this tensor; None for a leaf."""
         node = self._node
-        return node if isinstance(node, Node) else None
+        return node.owner() if isinstance(node, Node) else None
 
     @property
     def grad(self) -> Any:

@@ -13,10 +13,17 @@ from heapq import heappop, heappush
 from typing import Any
 
 from .errors import GraphError, PluginContractError, RecomputeWarning
-from .graph import MANY, Absent, Edge, Freed, Leaf, Node, Recipe, eager_leaves
+from .graph import MANY, NOTHING, Absent, Edge, Freed, Leaf, Node, Recipe, eager_leaves
 from .hooks import HookCalls
 from .modes import mode
 from .rules.kinds import to_dtype
+
+SECOND_TIME = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+    "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+    "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved "
+    "tensors after calling backward."
+)
 
 
 class Walk(HookCalls):
@@ -114,6 +121,9 @@ class Walk(HookCalls):
                 for i, g in zip(targets, pull(t, saved, xp)):  # noqa: B905 (strict costs 3 % of a chain)
                     edge = edges[i]
                     if conj or edge.dtype is not dtype or g.dtype is not dtype or g.shape != edge.shape:
+                        if g is NOTHING:
+                            self._left_out(edge, pending, uses)
+                            continue
                         g = settle(g, edge, xp, recipe)
                     if edge is follow:
                         t = t + g
@@ -137,12 +147,19 @@ class Walk(HookCalls):
                     follow = None
                 node = follow
 
+    def _left_out(self, edge: Edge, pending: dict[Edge, Any], uses: dict[Leaf, int] | None) -> None:
+        """Note that nothing arrives at an edge by this way, which may have been the last."""
+        if uses is not None and edge in uses:
+            uses[edge] -= 1
+            if not uses[edge] and edge in pending:
+                self._complete(edge, pending.pop(edge))
+
     def fetch(self, node: Node, waiting: Sequence[Node] = ()) -> tuple[Any, ...]:
         """Return what a node saved, wherever it is; `waiting` are nodes whose turn comes later."""
         while (saved := node.saved).__class__ is Freed:  # again, if another thread has freed it meanwhile
             restore([node, *waiting], saved)
         values: tuple[Any, ...] = saved if saved.__class__ is tuple else saved.values(node, self)
-        if not self.keep and any(source is not None for source in node.recipe.sources):
+        if not self.keep and node.recipe.parts[-1]:  # it holds something
             node.saved = saved.left(self.freed) if isinstance(saved, Absent) else self.freed
         return values
 
@@ -169,9 +186,11 @@ class Walk(HookCalls):
         def followed(t: Any, saved: tuple[Any, ...], xp: Any) -> list[Any]:
             inputs: list[Any] = [None] * len(edges)
             for i, g in zip(targets, pull(t, saved, xp), strict=True):
-                inputs[i] = settle(g, edges[i], xp, recipe)
+                inputs[i] = None if g is NOTHING else settle(g, edges[i], xp, recipe)
             inputs = self.behind(node, inputs, outputs)
-            back = [inputs[i] for i in targets]  # the loop settles them again, so a conjugate is due once more
+            back = [
+                NOTHING if inputs[i] is None else inputs[i] for i in targets
+            ]  # the loop settles them again, so a conjugate is due once more
             return [xp.conj(g) if recipe.conjugates and g.dtype in recipe.complexes else g for g in back]
 
         return followed
@@ -280,6 +299,8 @@ def restore(roots: Iterable[Node], freed: Freed) -> None:
     warn = freed.done  # not when a failed walk freed it: that is no mistake of the user's
     nodes = sorted((n for n in reachable(roots) if n.__class__ is Node), key=lambda n: n.seq)
     values: dict[Node, Any] = {}
+    if warn and any(getattr(n.recipe, "opaque", False) for n in nodes):
+        raise GraphError(SECOND_TIME)
     for node in nodes:
         recipe = node.recipe
         source = node.saved.source(node) if isinstance(node.saved, Absent) else node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import graph
 from ..gradcheck import gradcheck, gradgradcheck
 from ..gradients import backward, grad
 from ..graph import HookHandle, Leaf, Node
@@ -23,6 +24,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
