@@ -175,6 +175,7 @@ class Hookable:
     hooks: Hooks | None
 
     def owner(self) -> Any:
+        """Return the node that hooks and notes belong to."""
         return self
 
     @property

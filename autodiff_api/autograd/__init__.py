@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import graph
+from ..custom import Function
 from ..gradcheck import gradcheck, gradgradcheck
 from ..gradients import backward, grad
 from ..graph import HookHandle, Leaf, Node
@@ -14,13 +14,16 @@ from ..modes import (
     no_grad,
     set_grad_enabled,
 )
+from . import function, graph
 
 __all__ = [
+    "Function",
     "HookHandle",
     "Leaf",
     "Node",
     "backward",
     "enable_grad",
+    "function",
     "grad",
     "gradcheck",
     "gradgradcheck",
