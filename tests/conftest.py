@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from itertools import count
 
 import numpy as np
@@ -62,3 +63,17 @@ def strict():
 
 def _device_of(namespace, device):
     return namespace.Device(device) if isinstance(device, str) else device
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many rows of the table of behaviours (`parity/behaviours`) agree with PyTorch."""
+    counts = Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for backend, kind in (value for name, value in report.user_properties if name == "behaviour"):
+                counts.update([(backend, "all"), (backend, kind if outcome == "passed" else "failed")])
+    backends = [backend for backend, kind in counts if kind == "all"]
+    if backends:
+        agreed = [f"{counts[backend, 'agreed']} / {counts[backend, 'all']} on {backend}" for backend in backends]
+        purpose = max(counts[backend, "on purpose"] for backend in backends)
+        terminalreporter.line(f"behaviours: agreed {', '.join(agreed)} ({purpose} differ on purpose)")

@@ -1,0 +1,18 @@
+"""Every behaviour of PyTorch's autograd that its users rely on, as a table of small programs."""
+
+from behaviours.flags import flags, gradients
+from behaviours.gradchecks import checks
+from behaviours.hooks import hooks
+from behaviours.inplace import inplace
+from behaviours.leaving import copies, exports
+from behaviours.modes import modes
+from behaviours.passes import autograd, backward, freed
+from behaviours.texts import texts
+from behaviours.transforms import nesting, transforms
+
+ROWS = [
+    *(*flags, *gradients, *backward, *hooks, *copies, *exports, *inplace),
+    *(*autograd, *freed, *modes, *checks),
+    *(*transforms, *nesting),
+    *texts,
+]
