@@ -119,6 +119,8 @@ def matmul(call: Call, x1: Any, x2: Any, hidden: Sequence[bool], xp: Any) -> Any
         return xp.reshape(call(rows, x2), (*x1.shape[:2], x2.shape[1]))
     if not h1 and n1 == 2 and n2 == 1:
         return call(x2, xp.matrix_transpose(x1))
+    if not h1 and n1 == n2 == 2 and x2.shape[-1] == 1:  # columns, which a rule makes of vectors
+        return xp.expand_dims(call(x2[..., 0], xp.matrix_transpose(x1)), axis=-1)
     if not h1 and n1 == 1:
         return call(x1, x2) if n2 > 1 else call(x2, x1)
     if not h2 and n2 == 1:
@@ -149,6 +151,14 @@ def _solved(call: Call, x1: Any, x2: Any, hidden: Sequence[bool], xp: Any) -> An
         x2 = xp.expand_dims(x2, axis=-1)
     out = call(*aligned([x1, x2], hidden, (2, 2), xp))
     return xp.squeeze(out, axis=-1) if vector else out
+
+
+def with_tolerance(call: Call, x: Any, rtol: Any, hidden: Sequence[bool], xp: Any) -> Any:
+    """Serve functions of matrices with a tolerance for each: a number, or an array of the shape before the matrices."""
+    if hidden[1]:
+        x = give_axis(x, hidden[0], rtol.shape[0], xp)
+    x, rtol = aligned([x, rtol], (True, hidden[1]), (2, 0), xp)
+    return call(x, rtol=rtol)
 
 
 def outer(x1: Any, x2: Any, xp: Any) -> Any:

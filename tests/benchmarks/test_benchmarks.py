@@ -33,3 +33,11 @@ def test_check_turns_a_missed_bar_into_an_exit_code(tmp_path: Path) -> None:
     done = overhead("--only", "eager", "--check", "--json", tmp_path / "rows.json")
     rows = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))["rows"]
     assert done.returncode == int(any(row["bar"] is not None and row["ratio"] > row["bar"] for row in rows))
+
+
+def test_transformations_agree_with_their_peers() -> None:
+    script = SCRIPT.with_name("transforms.py")
+    done = subprocess.run([sys.executable, script, "--quick"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    installed = [name for name in ("torch", "jax") if find_spec(name)]
+    assert len(done.stdout.splitlines()) == 1 + 4 * len(installed)
