@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
+    "AnomalyError",
     "ArgumentError",
     "ArgumentIndexError",
     "ArgumentTypeError",
@@ -19,6 +20,7 @@ __all__ = [
     "BackendNotFoundError",
     "BackendUnavailableError",
     "BatchingError",
+    "CheckpointError",
     "DataError",
     "DetachWarning",
     "DeviceMismatchError",
@@ -30,6 +32,7 @@ __all__ = [
     "HookError",
     "InplaceError",
     "LinAlgError",
+    "MissingExtraError",
     "ModuleAttributeError",
     "ModuleNameError",
     "OperandError",
@@ -52,16 +55,24 @@ class GraphError(AutodiffError, RuntimeError):
     """The recorded graph does not allow what was asked (PyTorch's RuntimeError)."""
 
 
+class AnomalyError(AutodiffError, RuntimeError):
+    """A pass backward made a nan, and anomalies were to be detected."""
+
+
 class GradientError(AutodiffError, RuntimeError):
     """A gradient is missing, has the wrong shape or dtype, or cannot be defined."""
+
+
+class CheckpointError(GraphError):
+    """A checkpointed function did something else when it was run again."""
 
 
 class GradcheckError(AutodiffError, RuntimeError):
     """Derivatives disagree with finite differences, or can't be compared with them."""
 
 
-class BatchingError(AutodiffError, RuntimeError):
-    """A function can't be mapped over an axis: an op has no batching law, or a value is needed that differs."""
+class BatchingError(AutodiffError, RuntimeError, ValueError):
+    """A function can't be mapped over an axis: no such axis, an op without a batching law, a value that differs."""
 
 
 class DataError(AutodiffError, TypeError, ValueError):
@@ -164,6 +175,10 @@ class OutputError(AutodiffError, TypeError, RuntimeError):
 
 class TreeError(AutodiffError, TypeError, ValueError):
     """Two trees of arrays are not built alike."""
+
+
+class MissingExtraError(AutodiffError, ImportError):
+    """A feature needs a library that is not installed: an optional one, which the message names."""
 
 
 class RecomputeWarning(UserWarning):

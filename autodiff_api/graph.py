@@ -120,8 +120,11 @@ class Absent:
         """Return what stands in its place once a walk that frees has passed."""
         return freed
 
-    def source(self, node: Node) -> Node:
-        """Return a node that has the constants and parameters of this one, to recompute it: mostly itself."""
+    def source(self, node: Node, ends: list[Callable[[], None]]) -> Node:
+        """Return a node that has the constants and parameters of this one, to recompute it: mostly itself.
+
+        What is to be called when all is recomputed is added to `ends`.
+        """
         return node
 
 
@@ -282,6 +285,11 @@ class Leaf(Hookable):
         """Follow an in-place change of the tensor, which `x.data = y` may give another shape and dtype."""
         self.value, self.changed = value, tick()
         self.shape, self.dtype = value.shape, value.dtype
+
+    @property
+    def variable(self) -> Any:
+        """The tensor whose gradient is accumulated; None if it is gone."""
+        return self.tensor()
 
     def register_hook(self, hook: Callable[[tuple[Any, ...], tuple[Any, ...]], Any]) -> HookHandle:
         """Call `hook((), (grad,))` as soon as this leaf's gradient has been added to its `.grad`."""

@@ -1,7 +1,9 @@
 """Every behaviour of PyTorch's autograd that its users rely on, as a table of small programs."""
 
 from behaviours.flags import flags, gradients
+from behaviours.function import function
 from behaviours.gradchecks import checks
+from behaviours.graph import graph
 from behaviours.hooks import hooks
 from behaviours.inplace import inplace
 from behaviours.leaving import copies, exports
@@ -13,6 +15,7 @@ from behaviours.transforms import nesting, transforms
 ROWS = [
     *(*flags, *gradients, *backward, *hooks, *copies, *exports, *inplace),
     *(*autograd, *freed, *modes, *checks),
+    *(*function, *graph),
     *(*transforms, *nesting),
     *texts,
 ]

@@ -195,6 +195,11 @@ def vmap_in_chunks(ag):
     return ag.func.vmap(cubes, chunk_size=2)(ag.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
 
 
+@transforms("axes of different lengths are refused", error="size")
+def vmap_of_different_sizes(ag):
+    ag.func.vmap(lambda a, b: a * b)(ag.ones(2), ag.ones(3))
+
+
 @transforms("what is not mapped may be any object")
 def vmap_passes_on(ag):
     return ag.func.vmap(lambda x, n: x * n, in_dims=(0, None))(point(ag), 3)
