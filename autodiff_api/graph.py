@@ -120,11 +120,8 @@ class Absent:
         """Return what stands in its place once a walk that frees has passed."""
         return freed
 
-    def source(self, node: Node, ends: list[Callable[[], None]]) -> Node:
-        """Return a node that has the constants and parameters of this one, to recompute it: mostly itself.
-
-        What is to be called when all is recomputed is added to `ends`.
-        """
+    def source(self, node: Node) -> Node:
+        """Return a node that has the constants and parameters of this one, to recompute it: mostly itself."""
         return node
 
 
