@@ -250,8 +250,21 @@ def unbroadcast(g: Any, shape: tuple[int, ...], xp: Any, recipe: Recipe) -> Any:
     return xp.sum(g, axis=stretched, keepdims=True) if stretched else g
 
 
+def held(value: Any, xp: Any) -> Any:
+    """Return a saved value as what another array type computes with: an engine's array as a constant of it."""
+    if isinstance(value, tuple | list):
+        parts = [held(part, xp) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if not hasattr(value, "dtype") or isinstance(value, Array | type):
+        return value
+    below = xp._lower._namespace
+    return xp.array_class._make(held(value, below) if hasattr(below, "array_class") else value)
+
+
 def lift(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """Turn saved values into tensors connected to the graph, so that a formula can itself be recorded."""
+    if getattr(node.recipe, "opaque", False):
+        return node.recipe.lifted(saved)  # type: ignore[attr-defined, no-any-return]
     make, edges = node.recipe.array._make, node.edges
     lifted = []
     for source, value in zip(node.recipe.sources, saved, strict=True):

@@ -16,8 +16,9 @@ from . import applying
 from .context import FunctionCtx
 from .definition import Definition
 from .nodes import refused
+from .stacked import VmapInfo
 
-__all__ = ["Function", "FunctionCtx", "once_differentiable"]
+__all__ = ["Function", "FunctionCtx", "VmapInfo", "once_differentiable"]
 
 
 class Function:
@@ -192,6 +193,8 @@ def _moves_below(x: Any) -> bool:
     """Tell whether a tensor's value has a tangent, or a history on a level below."""
     while isinstance(x, Tensor) or hasattr(type(x), "_xp"):
         x = x._value
-        if getattr(x, "_tangent", None) is not None or (isinstance(x, Tensor) and x._node is not None):
+        if getattr(x, "_tangent", None) is not None:
+            return True
+        if isinstance(x, Tensor) and x._node is not None and mode().recording:
             return True
     return False

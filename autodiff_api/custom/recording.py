@@ -13,10 +13,12 @@ from ..levels import lift
 from ..modes import no_grad
 from ..namespaces import Namespace
 from ..tensors import Tensor
-from ..walks import unbroadcast
 from .context import FunctionCtx
 from .definition import Definition, place
 from .nodes import Opaque
+
+
+RECORDED = object()
 
 
 class Kept(NamedTuple):
@@ -86,20 +88,25 @@ class Call(Opaque):
                 made.append(kept.array._make(value, kept.node if history else None))
         return tuple(made)
 
+    def lifted(self, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return what a pass that is recorded gets of what was saved; with a mark that it is one."""
+        return (*self.unpack(saved), RECORDED)
+
     def _pull(self, targets: tuple[int, ...], t: Any, saved: tuple[Any, ...], xp: Any) -> Any:
-        plain = xp is self.lower
-        over = None if plain or xp is self.array._xp else xp  # the namespace of many cotangents at once
-        create = not plain if over is None else over._lower._namespace is self.array._xp
-        tensors = over._tensors if over is not None else None
-        held = self.unpack(saved, create or not self.stacked)
-        if tensors is not None:
-            held = tuple(None if x is None else lift(x if create else x._value, tensors) for x in held)
-        bare = plain or over is not None
+        create = bool(saved) and saved[-1] is RECORDED
+        over = None if xp is self.lower or xp is self.array._xp else xp  # another array type's, of the cotangents
+        tensors = over if over is None or issubclass(over.array_class, Tensor) else over._tensors
+        if create:
+            saved = saved[:-1]
+        elif over is None:
+            saved = self.unpack(saved, not self.stacked)
+        held = saved if tensors is None else tuple(None if x is None else lift(x, tensors) for x in saved)
+        bare = tensors is not over or (over is None and not create)
         # Below, other levels may be recorded: only where there are none does a pass turn recording off, as PyTorch's.
         quiet: AbstractContextManager[None] = nullcontext() if create or self.stacked else no_grad()
         with quiet, self.ctx._opened(held, create):
             found = self.definition.backward(self.ctx, *self._cotangents(t, bare, tensors))
-            grads = self._checked(found)
+            grads = checked(found, self.ctx.name(), self.count, self.places)
             settled = [self._settled(grads[self.places[i]], i, tensors) for i in targets]
         return [g._value if bare and g is not NOTHING else g for g in settled]
 
@@ -120,50 +127,13 @@ class Call(Opaque):
     def _class(self, k: int, tensors: Namespace | None) -> Any:
         return tensors.array_class if tensors is not None else self.outputs[k].array  # type: ignore[union-attr]
 
-    def _checked(self, found: Any) -> tuple[Any, ...]:
-        """Return a gradient or None for each argument; GradientError if backward returned anything else."""
-        grads: tuple[Any, ...] = found if isinstance(found, tuple) else (found,)
-        name = self.ctx.name()
-        if len(grads) < self.count or any(g is not None for g in grads[self.count :]):
-            raise GradientError(
-                f"function {name} returned an incorrect number of gradients (expected {self.count}, got {len(grads)}); "
-                "return one for each argument of forward, None for those that have none"
-            )
-        for i, g in enumerate(grads[: self.count]):
-            if g is None:
-                continue
-            if i not in self.places:
-                raise GradientError(
-                    f"function {name} returned a gradient different than None at position {i + 1}, but the "
-                    "corresponding forward input was not a Variable"
-                )
-            if not isinstance(g, Tensor):
-                raise GradientError(f"function {name}: expected Variable or None (got {type(g).__name__})")
-        return grads
-
     def _settled(self, g: Any, i: int, tensors: Namespace | None) -> Any:
-        """Bring a gradient to the class, shape and dtype of its input; GradientError where it doesn't fit."""
+        """Bring a gradient to the class, shape and dtype of its input."""
         if g is None:
             return NOTHING
-        edge, name = self.edges[i], self.ctx.name()
+        edge = self.edges[i]
         xp = tensors if tensors is not None else edge.array._xp
-        if not isinstance(g, xp.array_class):
-            g = lift(g, xp)
-        shape, given = tuple(edge.shape), tuple(g.shape)
-        fits = len(given) >= len(shape) and all(n in (1, m) for n, m in zip(shape[::-1], given[::-1]))  # noqa: B905
-        if not fits:
-            raise GradientError(
-                f"Function {name} returned an invalid gradient at index {self.places[i]} - got {list(given)} but "
-                f"expected shape compatible with {list(shape)}"
-            )
-        if xp.isdtype(g.dtype, "complex floating") and not xp.isdtype(edge.dtype, "complex floating"):
-            raise GradientError(
-                f"Function {name} returned an invalid gradient at index {self.places[i]} - got {g.dtype}, but the "
-                f"input is {edge.dtype}, whose gradient is real; take xp.real of it"
-            )
-        if given != shape:
-            g = unbroadcast(g, shape, xp, self)  # type: ignore[arg-type]
-        return g if g.dtype == edge.dtype else xp.astype(g, edge.dtype)
+        return fitted(g, xp, edge.shape, edge.dtype, self.ctx.name(), self.places[i])
 
     # --- running forward again, after a pass that failed on its way had freed what was saved ---
 
@@ -198,3 +168,46 @@ def keep(ctx: FunctionCtx, args: Sequence[Any], before: Sequence[Any], outputs: 
         values.append(x._value)
         kept.append(Kept(x._xp.array_class, node, output))
     return tuple(values), kept
+
+
+def checked(found: Any, name: str, count: int, places: Sequence[int]) -> tuple[Any, ...]:
+    """Return what backward returned, a gradient or None for each argument; GradientError if it is anything else."""
+    grads: tuple[Any, ...] = found if isinstance(found, tuple) else (found,)
+    if len(grads) < count or any(g is not None for g in grads[count:]):
+        raise GradientError(
+            f"function {name} returned an incorrect number of gradients (expected {count}, got {len(grads)}); "
+            "return one for each argument of forward, None for those that have none"
+        )
+    for i, g in enumerate(grads[:count]):
+        if g is None:
+            continue
+        if i not in places:
+            raise GradientError(
+                f"function {name} returned a gradient different than None at position {i + 1}, but the "
+                "corresponding forward input was not a Variable"
+            )
+        if not isinstance(g, Tensor):
+            raise GradientError(f"function {name}: expected Variable or None (got {type(g).__name__})")
+    return grads
+
+
+def fitted(g: Any, xp: Namespace, shape: Sequence[int], dtype: Any, name: str, i: int) -> Any:
+    """Bring the gradient of argument `i` to a shape and dtype; GradientError where it doesn't fit."""
+    g = lift(g, xp)
+    shape, given = tuple(shape), tuple(g.shape)
+    fits = len(given) >= len(shape) and all(n in (1, m) for n, m in zip(shape[::-1], given[::-1]))  # noqa: B905
+    if not fits:
+        raise GradientError(
+            f"Function {name} returned an invalid gradient at index {i} - got {list(given)} but expected shape "
+            f"compatible with {list(shape)}"
+        )
+    if xp.isdtype(g.dtype, "complex floating") and not xp.isdtype(dtype, "complex floating"):
+        raise GradientError(
+            f"Function {name} returned an invalid gradient at index {i} - got {g.dtype}, but the input is {dtype}, "
+            "whose gradient is real; take xp.real of it"
+        )
+    if given != shape:
+        extra = len(given) - len(shape)
+        stretched = tuple(j + extra for j, n in enumerate(shape) if n == 1 and given[j + extra] != 1)
+        g = xp.reshape(xp.sum(g, axis=(*range(extra), *stretched)), shape)
+    return g if g.dtype == dtype else xp.astype(g, dtype)

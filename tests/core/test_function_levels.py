@@ -1,0 +1,154 @@
+"""A custom function under transformations: every level sees its rule, in any order of nesting."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+
+import autodiff_api as ad
+
+X = np.asarray([0.3, -0.7, 1.1])
+DEEP = ["grad", "jvp", "jacfwd", "jacrev", "vmap"]
+
+
+def honest(style, methods=()):
+    """Make y = sin(x) * w, two outputs, whose derivatives are the true ones, in one of two styles."""
+
+    def compute(x, w):
+        return ad.sin(x) * w, ad.cos(x)
+
+    def setup(ctx, inputs, output):
+        x, w = inputs
+        ctx.save_for_backward(x, w, output[1])
+        ctx.save_for_forward(x, w)
+
+    def old(ctx, x, w):
+        output = compute(x, w)
+        setup(ctx, (x, w), output)
+        return output
+
+    def backward(ctx, g, h):
+        x, w, c = ctx.saved_tensors
+        return g * w * c - h * ad.sin(x), g * ad.sin(x)
+
+    def jvp(ctx, t, u):
+        x, w = ctx.saved_tensors
+        return t * w * ad.cos(x) + u * ad.sin(x), -t * ad.sin(x)
+
+    def vmap(info, in_dims, x, w):
+        assert all(d in (0, None) for d in in_dims) and info.randomness == "error"
+        if in_dims[1] is not None:  # a number for each of the batch, beside a vector for each or for all
+            w = w[:, None] if x.ndim == 2 or in_dims[0] is None else w
+        y, c = made.apply(x, w)
+        return (y, c), (0, in_dims[0])
+
+    body = {"forward": compute if style == "new" else old, "backward": backward}
+    if style == "new":
+        body["setup_context"] = setup
+    if "jvp" in methods:
+        body["jvp"] = jvp
+    if "vmap" in methods:
+        body["vmap"] = vmap
+    made = type("Honest", (ad.autograd.Function,), {name: staticmethod(m) for name, m in body.items()})
+    return made
+
+
+def deep(names, f):
+    """Compose transformations of a function of one vector; each keeps a vector in and something out."""
+    for name in names:
+        f = {
+            "grad": lambda f: ad.grad(lambda x: total(f(x))),
+            "jvp": lambda f: lambda x: ad.jvp(f, (x,), (ad.cos(x) + 2 * x,))[1],
+            "jacfwd": lambda f: ad.jacfwd(f),
+            "jacrev": lambda f: ad.jacrev(f),
+            "vmap": lambda f: lambda x: ad.vmap(lambda s: f(s * x))(ad.asarray([0.5, 2.0])),
+        }[name](f)
+    return f
+
+
+def total(y):
+    return (ad.asarray(y) ** 2).sum()
+
+
+def plain(x, w):
+    return ad.sin(x) * w, ad.cos(x)
+
+
+def around(f):
+    """A function of one vector that uses a function of two, closes over a constant, and mixes its outputs."""
+
+    def g(x):
+        y, c = f(x, x[0] * 0.5 + 1)
+        return y * y[1] + c * ad.exp(x)
+
+    return g
+
+
+@pytest.mark.parametrize("methods", [(), ("jvp",), ("vmap",), ("jvp", "vmap")], ids=lambda m: "+".join(m) or "bare")
+@pytest.mark.parametrize("style", ["new", "old"])
+@pytest.mark.parametrize("names", [n for k in (1, 2) for n in itertools.product(DEEP, repeat=k)], ids="-".join)
+def test_two_deep(names, style, methods):
+    f = honest(style, methods)
+    with ad.use_backend("numpy"):
+        found, wanted = deep(names, around(f.apply))(X), deep(names, around(plain))(X)
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("style", ["new", "old"])
+@pytest.mark.parametrize("names", [*itertools.product(["grad", "jvp", "vmap"], repeat=3)], ids="-".join)
+def test_three_deep(names, style, backend):
+    x = ad.namespace(backend)._backend.namespace.asarray(X)
+    found, wanted = deep(names, around(honest(style).apply))(x), deep(names, around(plain))(x)
+    np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, atol=1e-12)
+
+
+# --- a rule that is wrong on purpose tells which levels have seen it ---
+
+
+def dishonest(lib, vmap=False):
+    """Make y = x ** 2 with a backward of 3 g x, and a jvp of 5 t x."""
+
+    def setup(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    body = {
+        "forward": lambda x: x * x,
+        "setup_context": setup,
+        "backward": lambda ctx, g: 3 * g * ctx.saved_tensors[0],
+        "jvp": lambda ctx, t: 5 * t * ctx.saved_tensors[0],
+    }
+    if vmap:
+        body["vmap"] = lambda info, in_dims, x: (7 * made.apply(x), in_dims[0])
+    body = {name: staticmethod(m) for name, m in body.items()}
+    made = type("Dishonest", (lib.autograd.Function,), {**body, "generate_vmap_rule": not vmap})
+    return made
+
+
+NAMES = [n for k in (1, 2, 3) for n in itertools.product(["grad", "jvp", "vmap"], repeat=k)]
+
+
+# PyTorch's jvp of a jvp through a Function is zero, even where the rule is true.
+@pytest.mark.parametrize("vmap", [False, True])
+@pytest.mark.parametrize("names", [n for n in NAMES if n.count("jvp") < 2], ids="-".join)
+def test_every_level_sees_the_rule_as_in_torch_func(names, vmap):
+    torch = pytest.importorskip("torch")
+
+    def transformed(lib, transforms, f):
+        for name in names:
+            f = {
+                "grad": lambda f: transforms.grad(lambda x: (f(x) ** 2).sum()),
+                "jvp": lambda f: lambda x: transforms.jvp(f, (x,), (2 * x + 1,))[1],
+                "vmap": lambda f: lambda x: transforms.vmap(f)(x),
+            }[name](f)
+        return f
+
+    x = np.arange(1.0, 1 + 2 ** names.count("vmap")).reshape((2,) * names.count("vmap"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's own, about its parts
+        theirs = transformed(torch, torch.func, dishonest(torch, vmap).apply)(torch.asarray(x))
+    ours = transformed(ad, ad, dishonest(ad, vmap).apply)(ad.asarray(x))
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-9)
