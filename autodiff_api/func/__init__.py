@@ -9,9 +9,11 @@ from .constants import stop_gradient
 from .forward import jvp
 from .jacobians import hessian, hvp, jacfwd, jacrev, vhp
 from .mapping import vmap
+from .modules import functional_call, stack_module_state
 from .reverse import grad, grad_and_value, linearize, value_and_grad, vjp
 
 __all__ = [
+    "functional_call",
     "grad",
     "grad_and_value",
     "hessian",
@@ -20,6 +22,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "stack_module_state",
     "stop_gradient",
     "value_and_grad",
     "vhp",

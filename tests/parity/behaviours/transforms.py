@@ -214,6 +214,23 @@ def per_sample_gradients(ag):
     return ag.func.vmap(ag.func.grad(loss), in_dims=(None, 0, 0))(point(ag), inputs, targets)
 
 
+@transforms("`functional_call` runs a module with other parameters")
+def functional_call(ag):
+    module = ag.nn.Linear(2, 1)
+    parameters = {"weight": ag.tensor([[3.0, 4.0]]), "bias": ag.tensor([5.0])}
+
+    def f(p):
+        return ag.func.functional_call(module, p, (point(ag),)).sum()
+
+    return f(parameters), ag.func.grad(f)(parameters)
+
+
+@transforms("`stack_module_state` stacks modules built alike, for `vmap`")
+def stack_module_state(ag):
+    parameters, buffers = ag.func.stack_module_state([ag.nn.Linear(2, 1) for _ in range(3)])
+    return {name: list(p.shape) for name, p in parameters.items()}, buffers, parameters["bias"].is_leaf
+
+
 # nesting
 
 
