@@ -35,7 +35,7 @@ from .tensors import Tensor
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
 
-_PACKAGES = ("func", "nn", "optim", "random")
+_PACKAGES = ("func", "nn", "optim", "random", "utils")
 _RANDOM = (
     "Generator", "default_generator", "initial_seed", "manual_seed", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm",
@@ -47,6 +47,7 @@ _FUNC = (
 _HOMES = {
     **dict.fromkeys(_FUNC, "func"),
     **dict.fromkeys(_RANDOM, "random"),
+    "checkpoint": "checkpointing",
     "draw": "drawing",
     "log_softmax": "nn.functional",
     "softmax": "nn.functional",

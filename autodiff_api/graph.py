@@ -120,8 +120,11 @@ class Absent:
         """Return what stands in its place once a walk that frees has passed."""
         return freed
 
-    def source(self, node: Node) -> Node:
-        """Return a node that has the constants and parameters of this one, to recompute it: mostly itself."""
+    def source(self, node: Node, ends: list[Callable[[], None]]) -> Node:
+        """Return a node that has the constants and parameters of this one, to recompute it: mostly itself.
+
+        What is to be called when all is recomputed is added to `ends`.
+        """
         return node
 
 
@@ -243,7 +246,11 @@ class Node(Hookable):
         """Return the tensors of an op with several outputs, given their values, connected to this node."""
         recipe, size, make = self.recipe.item, len(values), self.recipe.array._make
         assert recipe is not None
-        nodes = [Node(recipe, (i, size), (self,), (i, size), v.shape, v.dtype) for i, v in enumerate(values)]
+        inexact, kinds = recipe.lower.isdtype, ("real floating", "complex floating")
+        nodes = [
+            Node(recipe, (i, size), (self,), (i, size), v.shape, v.dtype) if inexact(v.dtype, kinds) else None
+            for i, v in enumerate(values)
+        ]
         return self.recipe.op.result(*map(make, values, nodes))  # type: ignore[misc]
 
     @property

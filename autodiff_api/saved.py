@@ -9,6 +9,7 @@ from typing import Any
 from .errors import GraphError, HookError
 from .graph import Absent, Node
 from .modes import Mode, Switch, Watcher, mode, use_rare
+from .values import is_array, mapped
 
 
 class Packer(Watcher):
@@ -68,21 +69,6 @@ class Packed(Absent):
 
         with unwatched():
             return tuple(mapped(e, lambda x: x.__class__ is Parcel, value_of) for e in self.entries)
-
-
-def is_array(x: Any) -> bool:
-    """Tell an array from a Python scalar."""
-    return hasattr(x, "dtype")
-
-
-def mapped(x: Any, kind: Callable[[Any], bool], function: Callable[[Any], Any]) -> Any:
-    """Apply a function to a value, or to those in a list or tuple of values, if it is of a kind."""
-    if kind(x):
-        return function(x)
-    if not isinstance(x, tuple | list):
-        return x
-    items = [mapped(item, kind, function) for item in x]
-    return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
 
 
 class unwatched(Switch):

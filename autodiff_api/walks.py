@@ -6,7 +6,6 @@ cotangent waiting, the latest first, is the whole of the scheduling.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
@@ -16,6 +15,7 @@ from .errors import GraphError, PluginContractError, RecomputeWarning
 from .graph import MANY, NOTHING, Absent, Edge, Freed, Leaf, Node, Recipe, eager_leaves
 from .hooks import HookCalls
 from .modes import mode
+from .places import user_level
 from .rules.kinds import to_dtype
 
 SECOND_TIME = (
@@ -312,22 +312,25 @@ def restore(roots: Iterable[Node], freed: Freed) -> None:
     warn = freed.done  # not when a failed walk freed it: that is no mistake of the user's
     nodes = sorted((n for n in reachable(roots) if n.__class__ is Node), key=lambda n: n.seq)
     values: dict[Node, Any] = {}
+    ends: list[Callable[[], None]] = []
     if warn and any(getattr(n.recipe, "opaque", False) for n in nodes):
         raise GraphError(SECOND_TIME)
     for node in nodes:
         recipe = node.recipe
-        source = node.saved.source(node) if isinstance(node.saved, Absent) else node
+        source = node.saved.source(node, ends) if isinstance(node.saved, Absent) else node
         pairs = zip(node.edges, source.edges, strict=True)
         inputs = [_value_of(e if isinstance(e, Node | Leaf) else c, node, values) for e, c in pairs]
         out = values[node] = recipe.invoke(recipe.kernel, inputs, source.params)
         if node.saved.__class__ is Freed:
             node.saved = recipe.pick(*inputs, out, source.params)
+    for end in ends:
+        end()
     if warn:
         warnings.warn(
             "Trying to backward through the graph a second time: its saved values had been freed and were "
             "recomputed. Specify retain_graph=True in the first call if you need to go backward again.",
             RecomputeWarning,
-            stacklevel=_user_level(),
+            stacklevel=user_level(),
         )
 
 
@@ -343,11 +346,3 @@ def _value_of(edge: Any, user: Node, values: dict[Node, Any]) -> Any:
             "retain_graph=True in the first call, or run the forward pass again."
         )
     return edge.value
-
-
-def _user_level() -> int:
-    """Return the stacklevel of the first frame outside this package, so a warning points at the user's line."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("autodiff_api"):
-        frame, level = frame.f_back, level + 1
-    return level

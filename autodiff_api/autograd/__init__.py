@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..checkpointing import checkpoint
 from ..custom import Function
 from ..gradcheck import gradcheck, gradgradcheck
 from ..gradients import backward, grad
@@ -22,6 +23,7 @@ __all__ = [
     "Leaf",
     "Node",
     "backward",
+    "checkpoint",
     "enable_grad",
     "function",
     "grad",
