@@ -48,8 +48,11 @@ _HOMES = {
     **dict.fromkeys(_FUNC, "func"),
     **dict.fromkeys(_RANDOM, "random"),
     "checkpoint": "checkpointing",
+    "custom_jvp": "custom",
+    "custom_vjp": "custom",
     "draw": "drawing",
     "log_softmax": "nn.functional",
+    "op": "declare",
     "softmax": "nn.functional",
     "summary": "drawing",
 }

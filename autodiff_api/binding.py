@@ -25,6 +25,9 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
         return comparison(bound, bound.hand_on) if op.parameters == ("x1", "x2") else constant(bound)
     if op.name in SPECIAL:
         return SPECIAL[op.name](cls, bound)
+    if op.result is not None and (len(op.arrays) > 1 or op.variadic):
+        many = Several(bound)
+        return lambda *args, **kwargs: many(*args, **kwargs)
     if op.result is not None:
         return decomposition(Single(bound))
     if op.view:

@@ -17,6 +17,7 @@ from functools import partial
 from threading import RLock
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 from .arrays import Array
 from .axes import axis_error
@@ -25,7 +26,7 @@ from .errors import AutodiffError, AxisError, BackendMismatchError, LinAlgError,
 from .extras import ALIASES, Extras
 from .frequencies import Frequencies
 from .functions import Functions
-from .rules import Op
+from .rules import OPS, Op
 from .rules.kinds import invoker_of, signature_of
 
 CONSTANTS = ("e", "inf", "nan", "newaxis", "pi")
@@ -61,6 +62,17 @@ def stand_on(backend: Backend, kind: str) -> Any:
     return getattr(importlib.import_module(f".{module}", __package__), function)(backend)
 
 
+_live: WeakSet[Namespace] = WeakSet()
+
+
+def offer(op: Op) -> None:
+    """Let every namespace that there is have an op, in place of one of the same name."""
+    for xp in list(_live):
+        for home in (xp, xp._lower):
+            home._ops[op.name] = op  # type: ignore[index]
+            home.__dict__.pop(op.name, None)
+
+
 class Lower:
     """A namespace of raw arrays in which every op has its best kernel.
 
@@ -70,6 +82,7 @@ class Lower:
 
     def __init__(self, namespace: Any, kernels: Mapping[str, Callable[..., Any]], ops: Mapping[str, Op]) -> None:
         self._namespace, self._kernels, self._ops = namespace, kernels, ops
+        self._name = ""  # the backend's, by which an op may bring kernels
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # no op is called so; `copy` asks before anything is there
@@ -92,6 +105,8 @@ class Lower:
         if name in self._kernels:
             return self._kernels[name]
         op = self._ops.get(name)
+        if op is not None and self._name in op.kernels:
+            return op.kernels[self._name]
         if op is not None and op.kernel is not None:
             return partial(op.kernel, xp=self)
         return operator.attrgetter(name)(self._namespace)
@@ -149,6 +164,8 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
     ) -> None:
         super().__init__(name, f"Array API namespace of autodiff_api tensors on {backend.name}.")
         self._lower, self._backend, self._array_types, self._ops = lower, backend, array_types, ops
+        lower._name = backend.name
+        _live.add(self)
         below = lower._namespace
         stacked = isinstance(below, Namespace)  # on another array type's namespace, and not on an engine's
         self._root: Any = below._root if stacked else below
@@ -176,8 +193,8 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
             raise AttributeError(f"namespace {self.__name__!r} has no attribute {name!r}")
         function = self.array_class._bind(op)
         function.__name__ = function.__qualname__ = name.rpartition(".")[2]
-        source = "SciPy's" if name.startswith("special.") else "The standard's"
-        function.__doc__ = f"{source} `{name}({op.signature})`, recorded."
+        source = "SciPy's " if name.startswith("special.") else "The standard's " if name in OPS else ""
+        function.__doc__ = f"{source}`{name}({op.signature})`, recorded."
         function.__signature__ = inspect.signature(signature_of(op.signature))
         return function
 

@@ -273,16 +273,21 @@ class Several(Recorder):
         except (IndexError, TypeError, ValueError) as error:
             bound.explain(values, statics, error)
             raise
-        if nodes.count(None) == len(nodes) or not mode().recording or not self.takes_gradient(out.dtype):
-            return bound.array._make(out)
+        result, make = bound.op.result, bound.array._make
+        if result is not None:
+            out = result(*out)
+        idle = nodes.count(None) == len(nodes) or not mode().recording
+        if idle or (result is None and not self.takes_gradient(out.dtype)):
+            return make(out) if result is None else result(*map(make, out))
         needs = tuple([n is not None for n in nodes])  # an argument without a formula is refused by the walk
         recipe = self.recipe_for(needs)
         values = [v if need else bound.keep(x, v) for x, need, v in zip(arrays, needs, values, strict=True)]
         edges = tuple([n if need else v for n, need, v in zip(nodes, needs, values, strict=True)])
-        node = Node(recipe, statics, edges, recipe.pick(*values, out, statics), out.shape, out.dtype)
+        shape, dtype = (out.shape, out.dtype) if result is None else (MANY, MANY)
+        node = Node(recipe, statics, edges, recipe.pick(*values, out, statics), shape, dtype)
         if rare_used:
             look(node, arrays)
-        return bound.array._make(out, node)
+        return make(out, node) if result is None else node.items(out)
 
 
 def single(recorder: Single) -> Function:

@@ -12,6 +12,7 @@ from autodiff_api.backends.backend import Availability, Backend, BackendSpec, Ke
 from autodiff_api.backends.hookspecs import PLUGIN_API, Op, hookimpl
 from autodiff_api.backends.registry import (
     backend_of,
+    declare_op,
     default_backend,
     extra_ops,
     get_backend,
@@ -29,6 +30,7 @@ __all__ = [
     "Kernel",
     "Op",
     "backend_of",
+    "declare_op",
     "default_backend",
     "extra_ops",
     "get_backend",

@@ -34,6 +34,7 @@ class Registry:
         self._owners: dict[type, str | None] = {}
         self._found: Plugins | None = None
         self._alone: bool | None = None
+        self._declared: dict[str, Op] = {}
 
     def get(self, name: str) -> Backend:
         """Return the backend called `name`; import its engine if that is not done."""
@@ -58,9 +59,15 @@ class Registry:
         return backend if isinstance(array, backend.array_types) else None
 
     def ops(self) -> list[Op]:
-        """Return the ops that plugins add, the first of each name."""
+        """Return the ops that plugins add, the first of each name, and those that were declared."""
         with self._lock:
-            return [] if self._numpy_is_alone() else self._plugins().ops
+            brought = [] if self._numpy_is_alone() else self._plugins().ops
+            return [*(op for op in brought if op.name not in self._declared), *self._declared.values()]
+
+    def declare(self, op: Op) -> None:
+        """Add an op, in place of one of the same name that was declared before."""
+        with self._lock:
+            self._declared[op.name] = op
 
     def records(self, probe: bool = False) -> list[Record]:
         """List the backends of every installed plugin; with `probe`, load each and list its devices."""
@@ -161,8 +168,13 @@ def list_backends(*, probe: bool = False) -> list[Record]:
 
 
 def extra_ops() -> list[Op]:
-    """Return the ops that plugins add to every namespace."""
+    """Return the ops that plugins add to every namespace, and those that the program declared itself."""
     return _registry.ops()
+
+
+def declare_op(op: Op) -> None:
+    """Add an op to those of :func:`extra_ops`."""
+    _registry.declare(op)
 
 
 def default_backend() -> str:

@@ -17,7 +17,6 @@ from .context import FunctionCtx
 from .definition import Definition, place
 from .nodes import Opaque
 
-
 RECORDED = object()
 
 

@@ -84,6 +84,7 @@ class Op:
     `result` is the named tuple that an op with several outputs returns. `samples` makes calls for the laws to check,
     for an op that a plugin brings: a function from :class:`autodiff_api.testing.samples.Draw` to samples.
     `batch` is the batching law (see `batching.py`); without one an element-wise rule is it, else the generic kernel.
+    `kernels` has better ones for some backends, by their names; a kernel that a plugin brings goes before these.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Op:
     result: Callable[..., Any] | None = None
     samples: Callable[..., Any] | None = None
     batch: Any = None
+    kernels: Mapping[str, Callable[..., Any]] = field(default_factory=dict, compare=False)
     parameters: tuple[str, ...] = field(init=False)
     arrays: tuple[str, ...] = field(init=False)
     statics: tuple[str, ...] = field(init=False)
@@ -257,8 +259,8 @@ def refuser(op: Op, name: str) -> Callable[..., Any]:
 
     def refuse(*args: Any) -> Any:
         raise GradientError(
-            f"the derivative of {op.name} with respect to `{name}` is not defined; "
-            f"detach that argument, or declare a rule for it"
+            f"the derivative of {op.name} with respect to `{name}` is not defined; detach that argument, or declare a "
+            f"rule for it: a formula called `{name}`, as docs/how-to/add-a-rule.md says"
         )
 
     return refuse
