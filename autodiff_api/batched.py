@@ -12,13 +12,14 @@ from typing import Any
 
 from .arrays import Array, still
 from .backends import Backend, extra_ops
-from .errors import BatchingError, GradientError
+from .errors import BackendMismatchError, BatchingError, GradientError
 from .keys import index_value, plain_key
-from .namespaces import Bound, Lower, Namespace
+from .namespaces import SCALARS, Bound, Lower, Namespace
 from .operators import plain_operators
 from .rules import OPS, Op
+from .rules.batches import unknown_shape
 from .rules.batched_keys import Hidden, is_hidden
-from .rules.batching import bind_law
+from .rules.batching import bind_law, is_each
 from .rules.kinds import binder_of
 
 new = object.__new__
@@ -82,35 +83,36 @@ class Batched(Array):
 
     def numpy(self, *, force: bool = False) -> Any:
         """Return the data as a NumPy array, if it is the same for all; BatchingError if it differs."""
-        return self._xp._lower_backend.to_numpy(self._shared("a NumPy array"))
+        wanted, remedy = "a NumPy array", "compute with functions of arrays, or outside vmap"
+        return self._xp._lower_backend.to_numpy(self._shared(wanted, remedy))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()
         return array.astype(dtype) if dtype is not None else array.copy() if copy else array
 
-    def _shared(self, wanted: str) -> Any:
+    def _shared(self, wanted: str, remedy: str) -> Any:
         """Return the value if it is the same for all."""
         if self._hidden:
             raise BatchingError(
                 f"vmap: {wanted} was asked of an array of shape {tuple(self.shape)} that has another value for each "
-                f"of {self._value.shape[0]}; a branch on it is where(condition, x, y), an index an array"
+                f"of {self._value.shape[0]}; {remedy}"
             )
         return self._value
 
     def __bool__(self) -> bool:
-        return bool(self._shared("one truth value (by `if`, `and`, `bool`)"))
+        return bool(self._shared("one truth value (by `if`, `and`, `bool`)", "a branch on it is where(condition, x, y)"))
 
     def __index__(self) -> int:
-        return int(self._shared("one index").__index__())
+        return int(self._shared("one index", "an array takes it as it is: x[i], or take(x, i)").__index__())
 
     def __int__(self) -> int:
-        return int(self._shared("one integer"))
+        return int(self._shared("one integer", "compute with arrays, where it may differ"))
 
     def __float__(self) -> float:
-        return float(self._shared("one number"))
+        return float(self._shared("one number", "compute with arrays, where it may differ"))
 
     def __complex__(self) -> complex:
-        return complex(self._shared("one number"))
+        return complex(self._shared("one number", "compute with arrays, where it may differ"))
 
     def __repr__(self) -> str:
         return f"batched({self._value}, hidden={self._value.shape[0] if self._hidden else None})"
@@ -118,6 +120,66 @@ class Batched(Array):
 
 def bind(cls: Any, op: Op) -> Callable[..., Any]:
     """Return the function of an op for batched arrays of a bound class."""
+    function = general(cls, op)
+    if is_each(op) and op.parameters == ("x",):
+        return unary(cls, op, function)
+    if is_each(op) and op.parameters == ("x1", "x2"):
+        return binary(cls, op, function)
+    return function
+
+
+def unary(cls: Any, op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """Bind an element-wise function of one array; `otherwise` does what is not plain, and explains errors."""
+    kernel = cls._xp._lower.kernel(op.name)
+
+    def call(x: Any, /) -> Any:
+        if x.__class__ is not cls:
+            return otherwise(x)
+        try:
+            out = kernel(x._value)
+        except (IndexError, TypeError, ValueError):
+            return otherwise(x)
+        result = new(cls)
+        result._value, result._hidden = out, x._hidden
+        return result
+
+    return call
+
+
+def binary(cls: Any, op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """Bind an element-wise function of two arrays whose axes stand over each other as they are."""
+    kernel = cls._xp._lower.kernel(op.name)
+
+    def call(x1: Any, x2: Any, /) -> Any:
+        if x1.__class__ is cls:
+            v1, h1 = x1._value, x1._hidden
+            if x2.__class__ is cls:
+                v2, h2 = x2._value, x2._hidden
+            elif x2.__class__ in SCALARS:
+                v2, h2 = x2, None
+            else:
+                return otherwise(x1, x2)
+        elif x2.__class__ is cls and x1.__class__ in SCALARS:
+            v1, h1, v2, h2 = x1, None, x2._value, x2._hidden
+        else:
+            return otherwise(x1, x2)
+        if (h1 and h2 is False and v2.ndim >= v1.ndim) or (h2 and h1 is False and v1.ndim >= v2.ndim):
+            return otherwise(x1, x2)
+        if h1 and h2 and v1.ndim != v2.ndim:
+            return otherwise(x1, x2)
+        try:
+            out = kernel(v1, v2)
+        except (IndexError, TypeError, ValueError):
+            return otherwise(x1, x2)
+        result = new(cls)
+        result._value, result._hidden = out, bool(h1 or h2)
+        return result
+
+    return call
+
+
+def general(cls: Any, op: Op) -> Callable[..., Any]:
+    """Bind any op."""
     xp = cls._xp
     bound, sort, law = Bound(op, xp), binder_of(op), bind_law(op)
     kernel, lower, make, invoke, constant = bound.kernel, bound.lower, cls._make, bound.invoke, bound.constant
@@ -137,7 +199,10 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
             values.append(value)
             hidden.append(own)
         if value_of is not None:
-            statics = tuple([plain_key(s, value_of) for s in statics])
+            try:
+                statics = tuple([plain_key(s, value_of) for s in statics])
+            except BackendMismatchError:
+                return bound.hand_on_key(statics[0], args)
             mapped = mapped or any(map(is_hidden, statics))
         if not mapped:
             out = invoke(kernel, values, statics)
@@ -214,6 +279,6 @@ class BatchedNamespace(Namespace):
         return self._new(make(x.shape, *fill, dtype=dtype or x.dtype, device=where), requires_grad=requires_grad)
 
     def _constants(self, name: str, x: Any) -> Any:
-        if isinstance(x, self.array_class):
-            x._shared(f"{name}, whose result has as many elements as there are different values,")
+        if isinstance(x, self.array_class) and x._hidden:
+            raise unknown_shape(name, "how many different elements there are differs from one to the next")
         return super()._constants(name, x)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .arrays import BINARY, COMPARE, UNARY
 from .backends import Backend, backend_of, default_backend, extra_ops, get_backend
+from .errors import BackendMismatchError
 from .graph import Leaf
 from .keys import index_value, is_basic, plain_key
 from .modes import mode
@@ -40,6 +41,12 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
         return single(Single(bound))
     several = Several(bound)
     return lambda *args, **kwargs: several(*args, **kwargs)
+
+
+def bind_plain(cls: Any, op: Op) -> Callable[..., Any]:
+    """Return the function of a view op whose result is a tensor of its own: for another array type to stand on."""
+    bound = Bound(op, cls._xp)
+    return _getitem(cls, bound, views=False) if op.name == "getitem" else single(Single(bound))
 
 
 def _operators(bound_class: Any) -> None:
@@ -97,12 +104,12 @@ def _reshape(cls: Any, bound: Bound) -> Callable[..., Any]:
         stays = not isinstance(x, ViewMixin) or viewable(x, result.shape)
         if copy is False and not stays:
             raise ValueError(f"reshape to {shape}: the elements of this view don't lie so that it needs no copy")
-        return result if stays and not copy else cls._make(result._value, result._node)
+        return result if stays and not copy else result._xp.array_class._make(result._value, result._node)
 
     return reshape
 
 
-def _getitem(cls: Any, bound: Bound) -> Callable[..., Any]:
+def _getitem(cls: Any, bound: Bound, views: bool = True) -> Callable[..., Any]:
     recorder, view_class, value_of = Single(bound), cls._view_class, index_value(cls)
     unwrap, record = recorder.unwrap, recorder.record
 
@@ -113,10 +120,13 @@ def _getitem(cls: Any, bound: Bound) -> Callable[..., Any]:
             value, node = unwrap(x)
             if value is NotImplemented:
                 return bound.hand_on(x, (x, key))
-        key = plain_key(key, value_of)
+        try:
+            key = plain_key(key, value_of)
+        except BackendMismatchError:
+            return bound.hand_on_key(key, (x, key))
         recording = mode().recording
         out, made = record(value, node if recording else None, (key,))
-        if not isinstance(x, cls) or not is_basic(key):
+        if not views or not isinstance(x, cls) or not is_basic(key):
             return cls._make(bound.keep(x, out), made)
         return make_view(view_class, x, Derivation(recorder, (key,), recording), out, made)
 
@@ -125,7 +135,15 @@ def _getitem(cls: Any, bound: Bound) -> Callable[..., Any]:
 
 def _with_key(cls: Any, bound: Bound) -> Callable[..., Any]:
     several, value_of = Several(bound), index_value(cls)
-    return lambda x, key, value, /: several(x, plain_key(key, value_of), value)
+
+    def call(x: Any, key: Any, value: Any, /) -> Any:
+        try:
+            key = plain_key(key, value_of)
+        except BackendMismatchError:
+            return bound.hand_on_key(key, (x, key, value))
+        return several(x, key, value)
+
+    return call
 
 
 def _astype(cls: Any, bound: Bound) -> Callable[..., Any]:
@@ -196,7 +214,7 @@ def make_namespace(backend: Backend) -> Namespace:
     xp._pickled = namespace, (backend.name,)
     body = {
         "__slots__": (), "__module__": Tensor.__module__, "_xp": xp, "_public": Tensor,
-        "_bind": classmethod(bind), "_rebuild": staticmethod(rebuild),
+        "_bind": classmethod(bind), "_bind_plain": classmethod(bind_plain), "_rebuild": staticmethod(rebuild),
     }  # fmt: skip
     xp.array_class = type("Tensor", (Tensor,), body)
     slots = ("_root", "_parent", "_seen", "_how", "_own_value", "_own_node", "_strides")

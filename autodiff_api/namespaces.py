@@ -101,7 +101,7 @@ class Lower:
     def kernel(self, name: str) -> Any:
         """Return the best implementation of `name`; AttributeError if there is none."""
         if isinstance(self._namespace, Namespace):  # an array type over another: all of its ops are there
-            return operator.attrgetter(name)(self._namespace)
+            return self._namespace._beneath(name)
         if name in self._kernels:
             return self._kernels[name]
         op = self._ops.get(name)
@@ -197,6 +197,14 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
         function.__doc__ = f"{source}`{name}({op.signature})`, recorded."
         function.__signature__ = inspect.signature(signature_of(op.signature))
         return function
+
+    def _beneath(self, name: str) -> Any:
+        """Return a function for an array type on top of this one, which has views of its own and needs no other."""
+        op = self._ops.get(name)
+        plain = getattr(self.array_class, "_bind_plain", None)
+        if op is None or not op.view or plain is None:
+            return operator.attrgetter(name)(self)
+        return plain(op)
 
     def _over(self, kind: str) -> Namespace:
         """Return the namespace of another array type whose values are arrays of this one; made once."""
@@ -334,6 +342,11 @@ class Bound:
                 "them, or give it axes of length 1"
             ) from error
         self.explain((v1, v2), (), error)
+
+    def hand_on_key(self, key: Any, args: Sequence[Any]) -> Any:
+        """Let the namespace of an array in a key do it, as `hand_on` does."""
+        parts = key if isinstance(key, tuple) else (key,)
+        return self.hand_on(next(p for p in parts if isinstance(p, Array) and not isinstance(p, self.array)), args)
 
     def hand_on(self, x: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
         """Let the namespace of a foreign operand do it, if it stands on this one; else refuse the operand.

@@ -71,8 +71,8 @@ class Shifted:
             shape, moved = arrays[0].shape[1:], list(statics)
             for i in places:
                 moved[i] = shifted(op.name, 0 if statics[i] is None and none == "only" else statics[i], shape)
-            if none == "only" and None in statics and len(shape) != 1:
-                raise OperandError(f"{op.name} of shape {tuple(shape)}: name the axis")
+                if none == "only" and statics[i] is None and len(shape) != 1:
+                    raise OperandError(f"{op.name} of shape {tuple(shape)}: name the axis")
             return invoke(kernel, arrays, tuple(moved))
 
         return run
@@ -125,11 +125,16 @@ def by_name(op: Op, law: Callable[..., Any]) -> Run:
     return lambda kernel, a, hidden, p, xp: run(kernel, spread(a, hidden, xp), hidden, p, xp)
 
 
+def is_each(op: Op) -> bool:
+    """Tell whether an op works element by element, as its law says, or its rule."""
+    return op.batch is EACH or (op.batch is None and isinstance(op.rule, Elementwise))
+
+
 def bind_law(op: Op) -> Run | None:
-    """Return an op's batching law as code, or None if it has none: an element-wise rule is one."""
-    law = op.batch
+    """Return an op's batching law as code, or None if it has none."""
+    law = EACH if is_each(op) else op.batch
     if law is None:
-        return EACH.bind(op) if isinstance(op.rule, Elementwise) else None
+        return None
     return law.bind(op) if hasattr(law, "bind") else by_name(op, law)
 
 

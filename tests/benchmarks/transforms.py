@@ -4,7 +4,8 @@
     python tests/benchmarks/transforms.py --check    # exit status 1 if a bar is missed
     python tests/benchmarks/transforms.py --quick    # one repeat: only to see that it runs, and that results agree
 
-Peers that are not installed are left out. Medians of repeats that take turns; float64. Bars: at most torch.func's time on NumPy, at most 1.1 of JAX's under jit.
+Peers that are not installed are left out. Medians of repeats that take turns; float64. Bars: at most torch.func's time
+on NumPy, at most 1.1 of JAX's under jit.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,9 +50,7 @@ def network(xp: Any, params: Any, x: Any, y: Any) -> Any:
 def arguments() -> dict[str, Any]:
     rng = np.random.default_rng(0)
     sizes = [64, 128, 128, 10]
-    layers = [
-        (rng.normal(size=(m, n)) / np.sqrt(m), rng.normal(size=n)) for m, n in zip(sizes[:-1], sizes[1:], strict=True)
-    ]
+    layers = [(rng.normal(size=(m, n)) / np.sqrt(m), rng.normal(size=n)) for m, n in pairwise(sizes)]
     return {
         "w": rng.normal(size=(1000, 1000)) / 30,
         "x": rng.normal(size=1000),
