@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import numpy as np
+
 from .arrays import Array
 from .binding import namespace
 from .errors import ArgumentTypeError
@@ -43,15 +45,18 @@ def is_array(x: Any) -> bool:
 
 
 def home(leaves: Iterable[Any]) -> Namespace:
-    """Return the namespace of tensors for arguments: the highest in use over the engine of the first array."""
-    raw = None
+    """Return the namespace of tensors for arguments: the highest in use over their engine.
+
+    Without a tensor among them it is the engine of the first raw array, where NumPy's arrays give way to another's.
+    """
+    own, raw = None, None
     for x in leaves:
-        own = getattr(type(x), "_xp", None)
-        if isinstance(own, Namespace):
-            return current(own)
-        if raw is None and is_array(x):
+        xp = getattr(type(x), "_xp", None)
+        if isinstance(xp, Namespace):
+            own = xp if own is None or xp._height > own._height else own
+        elif own is None and is_array(x) and (raw is None or isinstance(raw, np.ndarray | np.generic)):
             raw = x
-    return current(namespace(raw))
+    return current(namespace(raw) if own is None else own)
 
 
 def lift(x: Any, xp: Namespace) -> Any:

@@ -46,7 +46,8 @@ class _Map:
         positional, keywords = call.tree.children
         spread = prefix(tuple(in_dims) if isinstance(in_dims, list) else in_dims, positional, "vmap: in_dims")
         self.dims = [*spread, *[0] * keywords.size]
-        places = [*paths(positional, "argument "), *paths(keywords, "keyword argument ")]
+        places = [p for i, child in enumerate(positional.children) for p in paths(child, f"argument {i}")]
+        places += paths(keywords, "keyword argument ")
         self.arrays: list[Any] = []
         sizes: dict[str, int] = {}
         for x, dim, place in zip(call.given, self.dims, places, strict=True):

@@ -14,7 +14,7 @@ from ..modes import MODE, mode, replace_mode
 from ..namespaces import Namespace
 from ..rules import Linear, Op
 from ..rules.kinds import invoker_of
-from ..trees import flatten, matching, unflatten
+from ..trees import flatten, matching, show, unflatten
 from ..walks import Walk
 from .calls import Argnums, Call, like
 
@@ -216,7 +216,7 @@ def _scalar(tape: Tape) -> Any:
     """Return the one real element that a gradient is of."""
     if tape.tree.make is not None:
         raise OutputError(
-            f"grad: expected the function to return one array of one element, got {tape.tree}; with has_aux=True it "
+            f"grad: expected the function to return one array of one element, got {show(tape.tree)}; with has_aux=True it "
             "may return (value, aux)"
         )
     (y,) = tape.outputs
