@@ -216,8 +216,8 @@ def _scalar(tape: Tape) -> Any:
     """Return the one real element that a gradient is of."""
     if tape.tree.make is not None:
         raise OutputError(
-            f"grad: expected the function to return one array of one element, got {show(tape.tree)}; with has_aux=True it "
-            "may return (value, aux)"
+            f"grad: expected the function to return one array of one element, got {show(tape.tree)}; with "
+            "has_aux=True it may return (value, aux)"
         )
     (y,) = tape.outputs
     if y.size != 1:
