@@ -13,6 +13,7 @@ from .export import Export
 from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of
 from .inplace import InPlace
 from .modes import mark, mode, no_grad, rare_used
+from .namespaces import mismatch
 from .views import ViewMixin, detached, rebind
 
 new = object.__new__
@@ -164,14 +165,19 @@ class Tensor(InPlace, Export):
             self._grad = None
             return
         if value is self:
-            raise GradientError("can't assign a Variable as its own grad; assign a clone()")
-        if not isinstance(value, self._xp.array_class):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
-        if value.shape != self.shape or value.dtype != self.dtype:
-            raise GradientError(
-                f"assigned grad has shape {tuple(value.shape)} and dtype {value.dtype}, but the tensor has shape "
-                f"{tuple(self.shape)} and dtype {self.dtype}; they must agree"
+            raise GradientError("can't assign Variable as its own grad; assign a clone()")
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
             )
+        if not isinstance(value, self._xp.array_class):
+            raise mismatch("assigned grad", self._xp, value)
+        for fact in ("shape", "dtype", "device"):
+            given, own = getattr(value, fact), getattr(self, fact)
+            if given != own:
+                raise GradientError(
+                    f"attempting to assign a gradient of {fact} {given} to a tensor of {fact} {own}; they must agree"
+                )
         self._grad = value
 
     @grad.deleter

@@ -144,7 +144,7 @@ def grad_assigned(ag):
     return x.grad
 
 
-@gradients("but not one of another shape", error="assign")
+@gradients("but not one of another shape", error="attempting to assign a gradient of")
 def grad_assigned_of_another_shape(ag):
     leaf(ag).grad = ag.ones(3)
 
@@ -154,12 +154,12 @@ def grad_assigned_of_another_dtype(ag):
     leaf(ag).grad = ag.ones(2, dtype=ag.float32)
 
 
-@gradients("nor a number", error="grad")
+@gradients("nor a number", error="assigned grad expected to be a Tensor or None but got grad of type")
 def grad_assigned_a_number(ag):
     leaf(ag).grad = 1.0
 
 
-@gradients("nor the tensor itself", error="as its own grad")
+@gradients("nor the tensor itself", error="can't assign Variable as its own grad")
 def grad_assigned_itself(ag):
     x = leaf(ag)
     x.grad = x
