@@ -43,6 +43,15 @@ def still(value: Any) -> Any:
     return value.detach() if isinstance(value, Array) else value
 
 
+def kinds_in(parts: Any) -> set[type]:
+    """Return the types of what a list holds, and of what lists in it hold."""
+    kinds = set(map(type, parts))
+    for kind in (list, tuple):
+        if any(issubclass(k, kind) for k in kinds):
+            kinds.update(*(kinds_in(part) for part in parts if isinstance(part, kind)))
+    return kinds
+
+
 class Array:
     """Operators and methods over `self._xp`; the array types derive from it."""
 
@@ -141,7 +150,7 @@ class Array:
     @classmethod
     def _is_held(cls, obj: Any) -> bool:
         """Tell whether a list, or one in it, holds an array of this class."""
-        return isinstance(obj, list | tuple) and any(isinstance(part, cls) or cls._is_held(part) for part in obj)
+        return isinstance(obj, list | tuple) and any(issubclass(kind, cls) for kind in kinds_in(obj))
 
     @classmethod
     def _stacked(cls, parts: Any, dtype: Any, device: Any) -> Any:

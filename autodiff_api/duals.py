@@ -12,7 +12,7 @@ from typing import Any
 
 from .arrays import Array, still
 from .backends import Backend, extra_ops
-from .errors import GradientError
+from .errors import BackendMismatchError, GradientError
 from .keys import index_value, plain_key
 from .namespaces import Bound, Lower, Namespace, stand_on
 from .operators import plain_operators
@@ -127,7 +127,10 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
             values.append(value)
             tangents.append(tangent)
         if value_of is not None:
-            statics = tuple(plain_key(s, value_of) for s in statics)
+            try:
+                statics = tuple([plain_key(s, value_of) for s in statics])
+            except BackendMismatchError:
+                return bound.hand_on_key(statics[0], args)
         out = bound.invoke(bound.kernel, values, statics)
         if isinstance(out, tuple | list):
             out = (op.result or _tuple)(*out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .arrays import kinds_in
 from .axes import one_axis
 from .errors import ArgumentError, ShapeError
 from .inspection import FloatLimits, Inspection, IntegerLimits, device_of, float_limits, integer_limits
@@ -56,7 +57,7 @@ class Functions:
 
         `copy=False` shares memory, and raises ValueError where that is impossible. Lists may hold tensors.
         """
-        own = self.above(obj) or self
+        own = self._highest(obj)
         x = own.array_class._asarray(obj, dtype=dtype, device=device, copy=copy)
         return x.requires_grad_() if requires_grad else x
 
@@ -105,9 +106,10 @@ class Functions:
         requires_grad: bool = False,
     ) -> Any:
         """Return an array of `shape` filled with a scalar, or with a 0-d tensor, which keeps its graph."""
-        if isinstance(fill_value, self.array_class):
-            x = self.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape))  # type: ignore[attr-defined]
-            return self.asarray(x.clone(), dtype=dtype, device=device, requires_grad=requires_grad)
+        own = self._highest(fill_value)
+        if isinstance(fill_value, own.array_class):
+            x = own.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape))
+            return own.asarray(x.clone(), dtype=dtype, device=device, requires_grad=requires_grad)
         value = self._lower.full(shape, fill_value, dtype=dtype, device=self._device(device))
         return self._new(value, requires_grad=requires_grad)
 
@@ -139,6 +141,9 @@ class Functions:
         return self._new(value, requires_grad=requires_grad)
 
     def _like(self, name: str, x: Any, dtype: Any, device: Any, requires_grad: bool, *fill: Any) -> Any:
+        own = self._highest(x)
+        if own is not self:
+            return own._like(name, x, dtype, device, requires_grad, *fill)
         value = getattr(self._lower, name)(self._value_of(x), *fill, dtype=dtype, device=self._device(device))
         return self._new(value, requires_grad=requires_grad)
 
@@ -157,7 +162,7 @@ class Functions:
         requires_grad: bool = False,
     ) -> Any:
         """Return an array of the shape, dtype and device of `x`, filled with a scalar."""
-        if isinstance(fill_value, self.array_class):
+        if isinstance(fill_value, self._highest(fill_value).array_class):
             dtype, device = dtype or x.dtype, device or x.device
             return self.full(x.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
         return self._like("full_like", x, dtype, device, requires_grad, fill_value)
@@ -174,10 +179,17 @@ class Functions:
         """Return a new leaf that holds a copy of `data` (PyTorch's `torch.tensor`)."""
         if hasattr(data, "detach"):
             data = data.detach()
-        x = self.array_class._asarray(data, dtype=dtype, device=device, copy=True)
-        return self.array_class._create(x._value, requires_grad)
+        own = self._highest(data).array_class
+        return own._create(own._asarray(data, dtype=dtype, device=device, copy=True)._value, requires_grad)
 
     # --- dtypes and inspection ---
+
+    def _highest(self, *given: Any) -> Any:
+        """Return the highest namespace among those of arrays, which lists may hold, and this one."""
+        found: Any = self
+        for kind in kinds_in(given):
+            found = found.above(kind) or found
+        return found
 
     def _dtype_of(self, x: Any) -> Any:
         found: Any = x
@@ -283,6 +295,9 @@ class Functions:
         return tuple(x[(*(slice(None),) * place, i)] for i in range(x.shape[place]))
 
     def _constants(self, name: str, x: Any) -> Any:
+        own = self._highest(x)
+        if own is not self:
+            return own._constants(name, x)
         result = getattr(self._lower, name)(self._value_of(x))
         make = self.array_class._make
         if not isinstance(result, tuple):

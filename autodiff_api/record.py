@@ -152,6 +152,9 @@ def constant(bound: Bound) -> Function:
             if value is NotImplemented:
                 return bound.hand_on(x, args, kwargs)
         given = {k: v._value if isinstance(v, tensor) else v for k, v in kwargs.items()}
+        for v in given.values():
+            if bound.xp.above(v) is not None:
+                return bound.hand_on(v, args, kwargs)
         try:
             out = kernel(*values, **given)
         except (IndexError, TypeError, ValueError) as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from .arrays import Array
 from .errors import GraphError, PluginContractError, RecomputeWarning
 from .graph import MANY, NOTHING, Absent, Edge, Freed, Leaf, Node, Recipe, eager_leaves
 from .hooks import HookCalls
@@ -113,7 +114,7 @@ class Walk(HookCalls):
                 if create:
                     saved, xp = lift(node, saved), recipe.array._xp
                 if over is not None:
-                    xp = over
+                    saved, xp = tuple([held(value, over) for value in saved]), over
                 dtype = node.dtype
                 if conj := (dtype is c64 or dtype is c128 or (equal and dtype in equal)) and conjugates:
                     t = xp.conj(t)
@@ -265,6 +266,9 @@ def lift(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """Turn saved values into tensors connected to the graph, so that a formula can itself be recorded."""
     if getattr(node.recipe, "opaque", False):
         return node.recipe.lifted(saved)  # type: ignore[attr-defined, no-any-return]
+    own = getattr(node.recipe, "lift", None)  # what is no op of the tables knows better what it saved
+    if own is not None:
+        return own(node, saved)  # type: ignore[no-any-return]
     make, edges = node.recipe.array._make, node.edges
     lifted = []
     for source, value in zip(node.recipe.sources, saved, strict=True):

@@ -3,21 +3,58 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
 def getitem(x: Any, key: Any, /, *, xp: Any) -> Any:
-    """Return `x[key]`, also where the standard asks for an Ellipsis, or has no slices beside integer arrays."""
+    """Return `x[key]`, also where the standard asks for an Ellipsis, or has no slices beside arrays."""
     parts = _complete(key, x.ndim)
-    arrays = [part for part in parts if _is_integer_array(part, xp)]
-    if len(arrays) != 1 or any(isinstance(part, int) for part in parts):
+    if not any(hasattr(part, "dtype") for part in parts):
         return x[parts]
-    place = next(i for i, part in enumerate(parts) if part is arrays[0])
-    y = x[(*parts[:place], slice(None), *parts[place + 1 :])]
-    axis = y.ndim - len(parts) + place if ... in parts[:place] else place
-    taken = xp.take(y, xp.reshape(arrays[0], (-1,)), axis=axis)
-    return xp.reshape(taken, (*y.shape[:axis], *arrays[0].shape, *y.shape[axis + 1 :]))
+    if any(_is_mask(part) for part in parts):
+        if len(parts) == 1:
+            return x[parts]
+        parts = tuple([one for part in parts for one in (xp.nonzero(part) if _is_mask(part) else (part,))])
+    return _gather(x, _spelled_out(parts, x.ndim), xp)
+
+
+def _gather(x: Any, parts: Sequence[Any], xp: Any) -> Any:
+    """Return `x[parts]`, in which integers and integer arrays stand beside slices, by one `take`.
+
+    The axes that they name come first and are made one. What they make belongs in their place if they are neighbours,
+    else it stays in front, as in NumPy.
+    """
+    y = x[tuple([slice(None) if _names(part) else part for part in parts])]
+    named = [i for i, part in enumerate(parts) if _names(part)]
+    rest = [i for i in range(len(parts)) if i not in named]
+    index, total = 0, 1
+    for i in reversed(named):
+        n, part = y.shape[i], xp.asarray(parts[i])
+        index = index + xp.where(part < 0, part + n, part) * total
+        total *= n
+    left = tuple([y.shape[i] for i in rest])
+    y = xp.reshape(xp.permute_dims(y, (*named, *rest)), (total, *left))
+    found = xp.reshape(xp.take(y, xp.reshape(index, (-1,)), axis=0), (*index.shape, *left))
+    before, made = named[0], index.ndim
+    if named[-1] - before >= len(named) or not before:
+        return found
+    return xp.permute_dims(found, (*range(made, made + before), *range(made), *range(made + before, found.ndim)))
+
+
+def _names(part: Any) -> bool:
+    return hasattr(part, "dtype") or isinstance(part, int)
+
+
+def _is_mask(part: Any) -> bool:
+    return "bool" in str(getattr(part, "dtype", ""))
+
+
+def _spelled_out(parts: tuple[Any, ...], ndim: int) -> list[Any]:
+    """Return a key with slices for its Ellipsis and for what it leaves out."""
+    fill = [slice(None)] * (ndim - sum(part is not None and part is not ... for part in parts))
+    where = next((i for i, part in enumerate(parts) if part is ...), len(parts))
+    return [*parts[:where], *fill, *parts[where + 1 :]]
 
 
 def setitem(x: Any, key: Any, value: Any, /, *, xp: Any) -> Any:
@@ -26,7 +63,7 @@ def setitem(x: Any, key: Any, value: Any, /, *, xp: Any) -> Any:
     if hasattr(value, "dtype"):
         value = xp.astype(value, x.dtype, copy=False)
     parts = _complete(key, x.ndim)
-    if any(_is_integer_array(part, xp) for part in parts):
+    if any(_is_integer_array(part, xp) or (_is_mask(part) and len(parts) > 1) for part in parts):
         return _set_each(x, key, value, xp)
     plain = tuple(part for part in parts if part is not None)
     if len(plain) < len(parts) and hasattr(value, "shape"):
@@ -79,7 +116,7 @@ def _runs(numbers: Any, size: int, xp: Any) -> tuple[Any, Any]:
 def _complete(key: Any, ndim: int) -> tuple[Any, ...]:
     """Return a key as a tuple, with the Ellipsis that the standard asks for when it is shorter than the shape."""
     parts = key if isinstance(key, tuple) else (key,)
-    masked = any(isinstance(part, bool) or "bool" in str(getattr(part, "dtype", "")) for part in parts)
+    masked = any(isinstance(part, bool) or _is_mask(part) for part in parts)
     used = sum(part is not None for part in parts)
     return parts if masked or used >= ndim or any(part is ... for part in parts) else (*parts, ...)
 

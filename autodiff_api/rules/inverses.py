@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from .batches import solve, solve_triangular
-from .batching import MATRIX, Stacked
+from .batches import solve, solve_triangular, with_tolerance
+from .batching import MATRIX
 from .kinds import General, Rule
 from .matrices import (
     adjoint,
@@ -246,8 +246,8 @@ INPUTS = {"linalg.matrix_rank": ("x", "rtol"), "linalg.pinv": ("x", "rtol")}
 RESULTS = {"linalg.slogdet": SlogdetResult}
 BATCHES = {
     **dict.fromkeys(SIGNATURES, MATRIX),
-    "linalg.matrix_rank": Stacked(2, 0),
-    "linalg.pinv": Stacked(2, 0),
+    "linalg.matrix_rank": with_tolerance,
+    "linalg.pinv": with_tolerance,
     "linalg.solve": solve,
     "linalg.solve_triangular": solve_triangular,
 }

@@ -26,7 +26,16 @@ from .setting import SINGLE, Setting, dtypes_of
 from .verdicts import LawError
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
-THOROUGH = ("value", "forms", "kernels", "vjp", "jvp", "second order")  # the others look at leading samples only
+THOROUGH = (
+    "value",
+    "forms",
+    "kernels",
+    "vjp",
+    "jvp",
+    "second order",
+    "vmap",
+    "many",
+)  # the others look at leading samples only
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,9 @@ def _random(call: Call, like: Sequence[Any], seed: int) -> list[Array]:
     return found
 
 
-def cotangents(call: Call, outs: Sequence[Any]) -> list[Array]:
+def cotangents(call: Call, outs: Sequence[Any], seed: int = 0) -> list[Array]:
     """Return a random cotangent for each output that can have one."""
-    return _random(call, [y for y in outs if is_inexact(call.setting, y)], seed=0)
+    return _random(call, [y for y in outs if is_inexact(call.setting, y)], seed)
 
 
 def directions(call: Call, seed: int = 1) -> list[Array]:

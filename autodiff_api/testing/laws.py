@@ -11,6 +11,8 @@ kernels        the backend's kernel computes what the generic one does, where th
 vjp            a gradient is the slope along any direction, and has its argument's shape, dtype, device
 jvp            <w, J t> = <Jᵀ w, t>, and the tangent is the slope; J t from dual numbers, Jᵀ w from the graph
 second order   the gradient of a gradient is its slope; forward over reverse gives the same
+vmap           a call mapped over any of its arrays is NumPy's of each slice, and so are its vjp and its jvp
+many           many cotangents along one recorded call, and many tangents through one, are NumPy's for each
 compiled       a compiler's results, where the backend has one, are the eager ones
 devices        value, vjp and jvp hold on each of the backend's devices, with results where the arguments are
 =============  =====================================================================================
@@ -46,6 +48,7 @@ from .derivatives import (
     tangent_of,
     tensors,
 )
+from .mapped import many, vmap
 from .reference import dtypes, on_numpy, values
 from .samples import Sample
 from .setting import PRECISION, Call, Setting
@@ -310,6 +313,8 @@ LAWS: dict[str, Law] = {
     "vjp": vjp,
     "jvp": jvp,
     "second order": second_order,
+    "vmap": vmap,
+    "many": many,
     "compiled": compiled,
     "devices": devices,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from ..binding import namespace
 from .samples import Array
 from .setting import DOUBLE, SINGLE, Call, Setting
 from .standard import FUNCTIONS
+
+CallT = TypeVar("CallT", bound=Call)
 
 
 def _scatter_add(x: Any, key: Any, values: Any) -> Any:
@@ -70,11 +72,11 @@ def function(name: str) -> Callable[..., Any]:
         return operator.attrgetter(name)(namespace("numpy")._lower)  # type: ignore[no-any-return]
 
 
-def on_numpy(call: Call) -> Call:
+def on_numpy(call: CallT) -> CallT:
     """Return the same call on NumPy in double precision, of the same numbers."""
     setting = call.setting
     double = DOUBLE.get(setting.dtype, setting.dtype)
-    return Call(Setting(namespace("numpy"), double, rounded=setting.single), call.name, call.sample)
+    return type(call)(Setting(namespace("numpy"), double, rounded=setting.single), call.name, call.sample)
 
 
 def values(call: Call, through: bool = False) -> tuple[Array, ...]:

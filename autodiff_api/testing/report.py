@@ -17,6 +17,7 @@ COLUMNS = {  # what is shown: the laws that it stands for
     "vjp": ("vjp",),
     "jvp": ("jvp",),
     "second order": ("second order",),
+    "vmap": ("vmap", "many"),
     "compiled": ("compiled",),
 }
 MARKS = {"pass": "yes", "fail": "NO", "gap": "gap", "none": "-"}

@@ -127,7 +127,7 @@ class Call:
         self.leaves: list[Array] = []
         for parameter, value in self._parameters():
             if self._is_differentiable(parameter):
-                for x in _arrays(value):
+                for x in arrays_in(value):
                     if x.dtype.kind in "fc":
                         self._places.append(id(x))
                         self.leaves.append(setting.cast(x))
@@ -198,12 +198,13 @@ class Call:
         return [self.setting.raw(x) for x in self.leaves]
 
 
-def _arrays(value: Any) -> Iterator[Array]:
+def arrays_in(value: Any) -> Iterator[Array]:
+    """Yield the NumPy arrays among arguments: in lists, and in keys."""
     if isinstance(value, np.ndarray):
         yield value
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from _arrays(part)
+            yield from arrays_in(part)
 
 
 def lift(xp: Any, raw: Any) -> Any:
