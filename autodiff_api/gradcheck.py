@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError, GradcheckError
+from .errors import ArgumentError, BatchingError, GradcheckError
 from .gradients import grad
 from .jacobians import Host, Study, Table, View, by_columns, by_rows, host, part_name
 
@@ -42,9 +42,9 @@ def gradcheck(
     `func` takes the inputs and returns a tensor or several; Jacobians by the inputs that require grad are compared,
     real and complex, and must agree within `atol + rtol * |numerical|`. Inputs should be float64 or complex128: a
     warning says so. `check_forward_ad` compares forward mode too, on dual arrays. `fast_mode` compares one random
-    combination of all entries, `check_undefined_grad` the gradients of several outputs together with those of each,
-    and two passes must agree within `nondet_tol`. Raises GradcheckError with the entries that disagree; returns False
-    instead if `raise_exception` is False.
+    combination of all entries, `check_batched_grad` many passes in one with a pass for each, `check_undefined_grad` the
+    gradients of several outputs together with those of each, and two passes must agree within `nondet_tol`. Raises
+    GradcheckError with the entries that disagree; returns False instead if `raise_exception` is False.
 
     >>> import autodiff_api as ad
     >>> x = ad.tensor([0.5, 1.0], dtype=ad.float64, requires_grad=True)
@@ -53,12 +53,12 @@ def gradcheck(
     """
     if not (check_backward_ad or check_forward_ad):
         raise ArgumentError("gradcheck: expected at least one of check_forward_ad and check_backward_ad to be True")
-    _refuse(masked, check_batched_grad or check_batched_forward_grad)
+    _refuse(masked, check_batched_forward_grad)
     arrays = _sequence(inputs)
     _check_inputs(arrays)
     checker = Checker(func, arrays, eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes)
     forward = Study.push if check_forward_ad else None
-    return checker.passes(check_backward_ad, forward, fast_mode, raise_exception)
+    return checker.passes(check_backward_ad, forward, fast_mode, check_batched_grad, raise_exception)
 
 
 def gradgradcheck(
@@ -95,7 +95,7 @@ def gradgradcheck(
         raise ArgumentError(
             "gradgradcheck: expected at least one of check_fwd_over_rev and check_rev_over_rev to be True"
         )
-    _refuse(masked, check_batched_grad)
+    _refuse(masked, False)
     arrays = _sequence(inputs)
     _check_inputs(arrays)
     study = Study(func, arrays, eps)
@@ -119,7 +119,7 @@ def gradgradcheck(
     together = (*arrays, *cotangents)
     checker = Checker(gradients, together, eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes)
     forward = Study.push_through_gradients if check_fwd_over_rev else None
-    return checker.passes(check_rev_over_rev, forward, fast_mode, raise_exception)
+    return checker.passes(check_rev_over_rev, forward, fast_mode, check_batched_grad, raise_exception)
 
 
 def _check_inputs(inputs: Sequence[Any]) -> None:
@@ -139,11 +139,14 @@ def _check_inputs(inputs: Sequence[Any]) -> None:
             )
 
 
-def _refuse(masked: bool | None, batched: bool) -> None:
+def _refuse(masked: bool | None, forward: bool) -> None:
     if masked:
         raise ArgumentError("gradcheck: masked=True is about sparse tensors, and there are none here; leave it out")
-    if batched:
-        raise GradcheckError("gradcheck: batched gradients can't be checked, since there is no vmap yet; leave it out")
+    if forward:
+        raise GradcheckError(
+            "gradcheck: batches of tangents can't be checked; leave check_batched_forward_grad out and compare "
+            "vmap(jvp) with a loop"
+        )
 
 
 def _sequence(x: Any) -> tuple[Any, ...]:
@@ -179,7 +182,7 @@ class Checker:
         self.atol, self.rtol, self.nondet_tol = atol, rtol, nondet_tol
         self.undefined, self.dtypes = undefined, dtypes
 
-    def passes(self, backward: bool, forward: Any, fast: bool, raises: bool) -> bool:
+    def passes(self, backward: bool, forward: Any, fast: bool, batched: bool, raises: bool) -> bool:
         """Run the check; raise what it finds, or say False."""
         try:
             self.check_repeatable()
@@ -189,6 +192,8 @@ class Checker:
             self.check_jacobians(backward, forward, fast)
             if backward:
                 self.check_linear()
+            if batched:
+                self.check_batched()
         except GradcheckError:
             if raises:
                 raise
@@ -317,6 +322,23 @@ class Checker:
                     f"the gradient of input {j} from all outputs together is not the sum of those from each: the "
                     "backward pass treats an output without a gradient (None, undefined) other than one with zeros"
                 )
+
+    def check_batched(self) -> None:
+        """Check that many passes in one give what a pass for each gives."""
+        study, rng = self.study, np.random.default_rng(2)
+        for i in study.live:
+            cotangents = [rng.uniform(0.5, 1.5, size=study.values[i].shape) for _ in range(2)]
+            try:
+                together = study.pulled_at_once(i, np.stack(cotangents))
+            except BatchingError as error:
+                raise GradcheckError(f"batched gradients of output {i}: {error}") from error
+            apart = [study.pulled({i: c}) for c in cotangents]
+            for j, g in together.items():
+                if not np.allclose(g, np.stack([one[j] for one in apart]), self.rtol, self.atol, equal_nan=True):
+                    raise GradcheckError(
+                        f"batched gradients of output {i} with respect to input {j}: many cotangents in one pass "
+                        "(is_grads_batched=True) give other gradients than a pass for each"
+                    )
 
 
 def _hint(a: Host, n: Host) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 import autodiff_api as ad
 from autodiff_api.autograd import gradcheck, gradgradcheck
 from autodiff_api.binding import make_namespace
+from autodiff_api.jacobians import Study
 from autodiff_api.rules import OPS, Elementwise, General
 
 RNG = np.random.default_rng(0)
@@ -241,8 +242,8 @@ def test_arguments_are_checked():
         gradgradcheck(lambda x: x, leaf(A), check_rev_over_rev=False)
     with pytest.raises(ad.ArgumentError, match="masked=True is about sparse tensors"):
         gradcheck(lambda x: x, leaf(A), masked=True)
-    with pytest.raises(ad.GradcheckError, match="there is no vmap yet"):
-        gradcheck(lambda x: x, leaf(A), check_batched_grad=True)
+    with pytest.raises(ad.GradcheckError, match="check_batched_forward_grad"):
+        gradcheck(lambda x: x, leaf(A), check_batched_forward_grad=True, check_forward_ad=True)
     with pytest.raises(ad.ArgumentError, match="1 outputs require grad, got 2 grad_outputs"):
         gradgradcheck(lambda x: x, leaf(A), (leaf(A), leaf(A)))
     with pytest.raises(ad.GradcheckError, match="output 0 of the function is no tensor but a float"):
@@ -252,6 +253,38 @@ def test_arguments_are_checked():
 def test_a_function_may_hold_its_namespace():
     xp = ad.namespace("numpy")
     assert gradcheck(lambda x: xp.sin(x) * x + xp.zeros_like(x), leaf(A), check_forward_ad=True)
+
+
+def test_batched_gradients(backend):
+    def f(x, y):
+        return ad.linalg.solve(x @ x.mT + ad.eye(2), y), ad.where(x > 0.1, x, y) ** 2, x.detach()
+
+    x = leaf([[0.5, -1.0], [2.0, 0.25]])
+    assert gradcheck(f, (x, leaf([[1.0, 2.0], [0.3, -0.7]])), check_batched_grad=True)
+    assert gradgradcheck(lambda x: ad.sum(x @ x) + x**3, x, check_batched_grad=True)
+
+
+def test_a_backward_that_needs_values_is_not_batched():
+    class Clipped(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2.0
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2.0 if g.sum().item() < 100.0 else g
+
+    assert gradcheck(Clipped.apply, leaf(A))
+    with pytest.raises(ad.GradcheckError, match="batched gradients of output 0: "):
+        gradcheck(Clipped.apply, leaf(A), check_batched_grad=True)
+    assert not gradcheck(Clipped.apply, leaf(A), check_batched_grad=True, raise_exception=False)
+
+
+def test_batched_gradients_that_are_others(monkeypatch):
+    right = Study.pulled_at_once
+    monkeypatch.setattr(Study, "pulled_at_once", lambda *a: {j: g * 1.01 for j, g in right(*a).items()})
+    with pytest.raises(ad.GradcheckError, match="output 0 with respect to input 0: many cotangents in one pass"):
+        gradcheck(lambda x: x**2, leaf(A), check_batched_grad=True)
 
 
 def test_cotangents_may_be_given_and_have_gaps(backend):

@@ -29,6 +29,11 @@ def gradcheck_forward(ag):
     return ag.autograd.gradcheck(cube, [leaf(ag)], check_forward_ad=True)
 
 
+@checks("`check_batched_grad` checks batches of cotangents")
+def gradcheck_batched(ag):
+    return ag.autograd.gradcheck(cube, [leaf(ag)], check_batched_grad=True)
+
+
 @checks("`fast_mode` checks along one direction")
 def gradcheck_fast(ag):
     wrong = ag.autograd.gradcheck(lambda x: x * x.detach(), [leaf(ag)], fast_mode=True, raise_exception=False)
