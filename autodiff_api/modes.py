@@ -161,7 +161,7 @@ def _each_step(steps: Generator[Any, Any, Any], manager: Callable[[], Switch]) -
             resume = functools.partial(steps.throw, error)
 
 
-class _BareDecorator(type):
+class BareDecorator(type):
     """Let `@no_grad` stand without parentheses."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -170,7 +170,7 @@ class _BareDecorator(type):
         return super().__call__(*args, **kwargs)
 
 
-class no_grad(Switch, metaclass=_BareDecorator):
+class no_grad(Switch, metaclass=BareDecorator):
     """Record nothing: as a context manager or a decorator, for functions, generators and coroutines.
 
     >>> import autodiff_api as ad
@@ -184,7 +184,7 @@ class no_grad(Switch, metaclass=_BareDecorator):
     changes = {"recording": False}  # noqa: RUF012
 
 
-class enable_grad(Switch, metaclass=_BareDecorator):
+class enable_grad(Switch, metaclass=BareDecorator):
     """Record again inside :class:`no_grad`.
 
     >>> import autodiff_api as ad
@@ -196,7 +196,7 @@ class enable_grad(Switch, metaclass=_BareDecorator):
     changes = {"recording": True}  # noqa: RUF012
 
 
-class inference_mode(Switch, metaclass=_BareDecorator):  # (PyTorch's name)
+class inference_mode(Switch, metaclass=BareDecorator):  # (PyTorch's name)
     """Record nothing, and promise that no gradient will be asked for; `inference_mode(False)` records.
 
     Tensors made in it can't be saved for backward, made to require grad or changed in place outside it.

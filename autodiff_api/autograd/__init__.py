@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from ..anomaly import (
+    detect_anomaly,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
+    set_detect_anomaly,
+)
 from ..checkpointing import checkpoint
 from ..custom import Function
 from ..gradcheck import gradcheck, gradgradcheck
@@ -15,6 +21,7 @@ from ..modes import (
     no_grad,
     set_grad_enabled,
 )
+from ..zeros import zero_safe
 from . import function, graph
 
 __all__ = [
@@ -24,6 +31,7 @@ __all__ = [
     "Node",
     "backward",
     "checkpoint",
+    "detect_anomaly",
     "enable_grad",
     "function",
     "grad",
@@ -31,8 +39,12 @@ __all__ = [
     "gradgradcheck",
     "graph",
     "inference_mode",
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
+    "zero_safe",
 ]
