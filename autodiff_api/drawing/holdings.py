@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import ArgumentTypeError, GraphError
-from ..graph import ITEM, Edge, Leaf, Node
+from ..func.reverse import ALIAS
+from ..graph import ITEM, Absent, Edge, Leaf, Node
 from ..walks import reachable
 
 SCALARS = (bool, int, float, complex)
@@ -50,10 +51,18 @@ def _join(name: str, key: str) -> str:
 def tape_of(roots: Iterable[Edge]) -> tuple[list[Node], list[Leaf]]:
     """Return the operations that lead to `roots`, in the order they were recorded, and the leaves.
 
-    An output of an op with several is no operation of its own.
+    An output of an op with several is no operation of its own, nor is a transformation's new name for a tensor.
     """
     found = sorted(reachable(roots), key=lambda node: node.seq)
-    return [n for n in found if isinstance(n, Node) and not is_item(n)], [n for n in found if isinstance(n, Leaf)]
+    ops = [n for n in found if isinstance(n, Node) and n.recipe.op is not ITEM and n.recipe.op is not ALIAS]
+    return ops, [n for n in found if isinstance(n, Leaf)]
+
+
+def renamed(edge: Any) -> Any:
+    """Return what an edge is but for the names that transformations gave it."""
+    while isinstance(edge, Node) and edge.recipe.op is ALIAS:
+        edge = edge.edges[0]
+    return edge
 
 
 def is_item(node: Any) -> bool:
@@ -102,6 +111,14 @@ def owner(x: Any) -> Any:
     while hasattr(base := getattr(x, "base", None), "dtype"):
         x = base
     return x
+
+
+def absence(node: Node) -> str:
+    """Return a word for where a node's saved values are if they are not with it: freed, packed or dropped; or none."""
+    if not isinstance(node.saved, Absent):
+        return ""
+    arrays = [s for s in node.recipe.sources if not isinstance(s, int) or node.edges[s].__class__ not in SCALARS]
+    return type(node.saved).__name__.lower() if any(source is not None for source in arrays) else ""
 
 
 def saved_by(node: Any) -> tuple[Any, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..graph import MANY, Edge, Freed, Leaf, Node
+from ..graph import MANY, Edge, Leaf, Node
 from .folding import Loop, fold
-from .holdings import buffers, is_item, saved_by, tape_of
+from .holdings import absence, buffers, is_item, renamed, saved_by, tape_of
 from .words import amount, call, kind, op_name, shorten
 
 TIMES = "\N{MULTIPLICATION SIGN} "
@@ -112,6 +112,7 @@ class Sketcher:
 
     def _source(self, edge: Any) -> tuple[Any, str]:
         """Return where an edge comes from: a place, a leaf or a constant's identity; None for a Python scalar."""
+        edge = renamed(edge)
         if is_item(edge):
             place, label = self.places[self.at[edge.edges[0]]], field_name(edge)
             self.parts.setdefault(place, {})[edge.params[0]] = edge
@@ -197,8 +198,8 @@ class Sketcher:
         return [kind(nodes[0]) if len(shapes) == 1 else f"{len(shapes):,} shapes"]
 
     def _saved(self, nodes: list[Node]) -> list[str]:
-        if any(isinstance(node.saved, Freed) for node in nodes):
-            return ["freed"]
+        if gone := sorted({word for node in nodes if (word := absence(node))}):
+            return [", ".join(gone)]
         size = sum(buffers([saved_by(node) for node in nodes]).values())
         return [f"saves {amount(size)}{' in all' if len(nodes) > 1 else ''}"] if size else []
 

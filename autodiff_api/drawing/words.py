@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from ..display import dtype_name
-from ..graph import Leaf, Node
+from ..graph import Absent, Leaf, Node
 from ..rules.kinds import signature_of
 
 HIDDEN = ("copy", "device", "dtype", "shape", "stream")  # statics that the output itself tells, or that say little
@@ -49,6 +49,8 @@ def call(node: Node) -> str:
     ['multiply', 'subtract(1, ·)', 'sum(axis=0)', 'getitem[1:, ..., None, 0]']
     """
     name, op = op_name(node), node.recipe.op
+    if op.statics and not node.params:  # a checkpoint has dropped them
+        return name
     if op.name == "getitem":
         return shorten(f"{name}[{_key(node.params[0])}]")
     inputs = dict(zip(op.arrays, node.edges, strict=False)) if not op.variadic else {}
@@ -56,7 +58,7 @@ def call(node: Node) -> str:
     said, telling = [], False
     for parameter in _parameters(op.signature):
         if parameter.name in inputs:
-            text = _operand(inputs[parameter.name])
+            text = _operand(inputs[parameter.name], node)
             telling = telling or text != "·"
             said.append(text)
         elif parameter.name in statics and parameter.name not in HIDDEN:
@@ -75,8 +77,9 @@ def _parameters(signature: str) -> tuple[inspect.Parameter, ...]:
     return tuple(inspect.signature(signature_of(signature)).parameters.values())
 
 
-def _operand(edge: Any) -> str:
-    return "·" if edge.__class__ in (Node, Leaf) or hasattr(edge, "dtype") else repr(edge)
+def _operand(edge: Any, node: Node) -> str:
+    dropped = edge is None and isinstance(node.saved, Absent)  # an array was there
+    return "·" if dropped or isinstance(edge, Node | Leaf) or hasattr(edge, "dtype") else repr(edge)
 
 
 def _is_default(value: Any, default: Any) -> bool:

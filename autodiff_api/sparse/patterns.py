@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..graph import ITEM, MANY, Edge, Leaf, Node
+from ..graph import ITEM, MANY, Absent, Edge, Leaf, Node
 from ..walks import reachable
 from .structure import Pattern, Site
 
@@ -22,15 +22,18 @@ def pattern_of(outputs: Sequence[Any], sources: Sequence[Edge]) -> Pattern:
 
     roots = [y._node for y in outputs]
     found = _start(sources)
+    ends: list[Callable[[], None]] = []  # to be called when checkpoints need not remember what they recorded again
     nodes = [n for n in _between(roots, set(sources)) if n not in found]
     last: dict[Any, Any] = {e: node for node in nodes for e in node.edges if isinstance(e, Node | Leaf)}
     last |= dict.fromkeys(roots)  # the last to use it; nobody is, of a root
     for node in nodes:
         parts = [found.get(edge) if isinstance(edge, Node | Leaf) else None for edge in node.edges]
-        found[node] = _flow(node, parts)
+        found[node] = _flow(node, parts, ends)
         for edge in node.edges:
             if isinstance(edge, Node | Leaf) and last[edge] is node and edge not in sources:
                 found.pop(edge, None)
+    for end in ends:
+        end()
     width = sum(math.prod(s.shape) for s in sources)
     rows = []
     for y in outputs:
@@ -64,11 +67,10 @@ def _between(roots: Sequence[Edge | None], sources: set[Edge]) -> list[Node]:
     return [node for node in tape if isinstance(node, Node) and node in reached]
 
 
-def _flow(node: Node, parts: list[Any]) -> Any:
+def _flow(node: Node, parts: list[Any], ends: list[Callable[[], None]]) -> Any:
     """Return the pattern of a node's output; of a node with several outputs, what each of them needs."""
-    if node.recipe.op is ITEM:
-        several, inputs = node.edges[0], parts[0]
-        return Site(several.recipe.op, several.edges, several.params, node.shape).flow(inputs)
     if node.shape is MANY:
         return parts
-    return Site(node.recipe.op, node.edges, node.params, node.shape).flow(parts)
+    used, inputs = (node.edges[0], parts[0]) if node.recipe.op is ITEM else (node, parts)
+    whole = used.saved.source(used, ends) if isinstance(used.saved, Absent) else used
+    return Site(used.recipe.op, whole.edges, whole.params, node.shape).flow(inputs)

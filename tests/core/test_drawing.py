@@ -338,6 +338,53 @@ def test_what_is_kept_elsewhere_is_not_held():
     assert buffers((object(), None, np.dtype("float64"), np.float32, "text", 3, (1.5, slice(None)))) == {}
 
 
+def test_a_checkpoint_has_dropped_what_was_saved():
+    """What was called stays to be seen, but for the arrays that it was called with."""
+    x = leaf(100)
+    w = ad.asarray(np.ones(100))
+    z = ad.checkpoint(lambda x: ad.exp(x * w)[np.arange(50)] * 2)(x)
+    assert ad.summary(z).bytes == 800
+    assert [(v.title, v.facts) for v in ad.draw(z, x=x).sketch.vertices if v.kind == "op"] == [
+        ("multiply", ["(100,) float64", "dropped"]),
+        ("exp", ["(100,) float64", "dropped"]),
+        ("getitem", ["(50,) float64"]),
+        ("multiply(·, 2)", ["(50,) float64"]),
+    ]
+
+
+def test_hooks_have_packed_what_was_saved():
+    x = leaf(100)
+    with ad.autograd.graph.saved_tensors_hooks(lambda t: t.numpy(force=True), ad.asarray):
+        z = ad.exp(x)
+    assert ad.summary(z).bytes == 800 and titles(ad.draw(z)) == ["exp"]
+    assert ad.draw(z).sketch.vertices[1].facts == ["(100,) float64", "packed"]
+
+
+def test_transformations_leave_no_marks():
+    """The names that a transformation gives to its arguments are no operations."""
+    x = leaf(3)
+    g = ad.grad(lambda x: ad.sum(x**3))(x)
+    assert titles(ad.draw(g, x=x)) == ["pow(·, 2)", "multiply(3, ·)", "multiply"]
+    assert "alias" not in str(ad.summary(g))
+    assert [v.kind for v in ad.draw(ad.vjp(lambda x: x, x)[0]).sketch.vertices] == ["leaf", "output"]
+
+
+def test_a_function_of_ones_own():
+    class Both(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, k):
+            ctx.save_for_backward(x)
+            return x * k, x + 1
+
+        @staticmethod
+        def backward(ctx, g, h):
+            return g + h, None
+
+    picture = ad.draw(Both.apply(leaf(100), 2.0))
+    (box,) = [v for v in picture.sketch.vertices if v.kind == "op"]
+    assert "Both" in box.title and box.facts == ["[0] (100,) float64", "[1] (100,) float64", "saves 800 B"]
+
+
 def test_a_million_nodes():
     x = leaf(1)
     y = x

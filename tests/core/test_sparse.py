@@ -374,6 +374,25 @@ def test_a_function_of_ones_own_mixes_all():
     np.testing.assert_allclose(found.toarray(), 2 * np.eye(3))
 
 
+def test_through_checkpoints():
+    """What a checkpoint has dropped, indices and constants, is recorded again."""
+    c, index = ad.asarray(np.arange(4.0)), np.asarray([1, 0, 3])
+
+    def f(x):
+        parts = [x[index] * c[index], ad.take(x, ad.asarray([0, 0])), ad.reshape(x, (2, 2)) @ c[:2]]
+        return ad.concat([*parts, ad.where(c > 1, x, 2 * x)[1:]])
+
+    def energy(x, f=f):
+        return ad.sum(f(x) ** 3)
+
+    again = ad.checkpoint(f)
+    x = RNG.normal(size=4)
+    assert (sparsity(again)(x) != sparsity(f)(x)).nnz == 0
+    np.testing.assert_allclose(jacobian(again)(x).toarray(), ad.jacrev(f)(x), atol=1e-12)
+    found = hessian(lambda x: energy(x, again))(x)
+    np.testing.assert_allclose(found.toarray(), ad.hessian(energy)(x), atol=1e-12)
+
+
 # --- colouring ---
 
 RANDOM = [sp.random_array(shape, density=density, rng=seed) for seed, (shape, density) in enumerate(
