@@ -21,7 +21,7 @@ from ..modes import (
     no_grad,
     set_grad_enabled,
 )
-from ..zeros import zero_safe
+from ..zero_safety import zero_safe
 from . import function, graph
 
 __all__ = [
