@@ -33,6 +33,7 @@ __all__ = [
     "InplaceError",
     "LinAlgError",
     "MissingExtraError",
+    "MissingRuleError",
     "ModuleAttributeError",
     "ModuleNameError",
     "OperandError",
@@ -61,6 +62,10 @@ class AnomalyError(AutodiffError, RuntimeError):
 
 class GradientError(AutodiffError, RuntimeError):
     """A gradient is missing, has the wrong shape or dtype, or cannot be defined."""
+
+
+class MissingRuleError(GradientError, NotImplementedError):
+    """A derivative that nobody has written down."""
 
 
 class CheckpointError(GraphError):

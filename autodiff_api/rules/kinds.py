@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from ..errors import GradientError
+from ..errors import MissingRuleError
 
 Formula = Callable[..., Any]
 FACTS = ("shape", "dtype", "device")
@@ -258,9 +258,9 @@ def refuser(op: Op, name: str) -> Callable[..., Any]:
     """Return a function that raises: `op` has no derivative with respect to its parameter `name`."""
 
     def refuse(*args: Any) -> Any:
-        raise GradientError(
-            f"the derivative of {op.name} with respect to `{name}` is not defined; detach that argument, or declare a "
-            f"rule for it: a formula called `{name}`, as docs/how-to/add-a-rule.md says"
+        raise MissingRuleError(
+            f"the derivative of {op.name} with respect to `{name}` is not implemented; detach that argument, or "
+            f"declare a rule for it: a formula called `{name}`, as docs/how-to/add-a-rule.md says"
         )
 
     return refuse

@@ -8,13 +8,13 @@ from behaviours.hooks import hooks
 from behaviours.inplace import inplace
 from behaviours.leaving import copies, exports
 from behaviours.modes import modes
-from behaviours.passes import autograd, backward, freed
+from behaviours.passes import autograd, backward, checkpoints, freed
 from behaviours.texts import texts
 from behaviours.transforms import nesting, transforms
 
 ROWS = [
     *(*flags, *gradients, *backward, *hooks, *copies, *exports, *inplace),
-    *(*autograd, *freed, *modes, *checks),
+    *(*autograd, *freed, *checkpoints, *modes, *checks),
     *(*function, *graph),
     *(*transforms, *nesting),
     *texts,

@@ -203,3 +203,29 @@ def multi_hook_removed(ag):
     ag.autograd.graph.register_multi_grad_hook((x,), seen.append).remove()
     x.sum().backward()
     return seen
+
+
+# rules that are missing
+
+
+def underived(ag):
+    """Give a function without a derivative: PyTorch's zeta has none, and an operation of one's own none at first."""
+    if not hasattr(ag, "op"):
+        return lambda x: ag.special.zeta(x, ag.tensor(2.0))
+
+    @ag.op
+    def underived(x, /, *, xp):
+        return xp.sin(x)
+
+    return underived
+
+
+@graph("an operation without a derivative can be recorded")
+def missing_rule_forward(ag):
+    y = underived(ag)(leaf(ag))
+    return y.requires_grad, y.is_leaf
+
+
+@graph("it is an error to go backward through it", error="is not implemented")
+def missing_rule_backward(ag):
+    underived(ag)(leaf(ag)).sum().backward()

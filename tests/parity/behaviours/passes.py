@@ -7,6 +7,7 @@ from behaviours.table import Fails, Table, Warns, leaf
 backward = Table("`backward()`")
 autograd = Table("autograd")
 freed = Table("A freed graph")
+checkpoints = Table("checkpoint")
 
 
 # `backward()`
@@ -316,4 +317,48 @@ def threads_accumulate(ag):
         thread.start()
     for thread in threads:
         thread.join()
+    return x.grad
+
+
+# Checkpoints
+
+
+@checkpoints("`checkpoint(f, x)` gives f(x), and the gradient by running f a second time")
+def checkpoint(ag):
+    x, runs = leaf(ag), []
+
+    def f(x):
+        runs.append(1)
+        return x.exp().sin()
+
+    y = ag.utils.checkpoint.checkpoint(f, x, use_reentrant=False)
+    forward = len(runs)
+    y.sum().backward()
+    return y.detach(), forward, len(runs), x.grad
+
+
+@checkpoints("with `create_graph` too")
+def checkpoint_twice(ag):
+    x = leaf(ag)
+    y = ag.utils.checkpoint.checkpoint(lambda x: x * x * x, x, use_reentrant=False).sum()
+    (g,) = ag.autograd.grad(y, x, create_graph=True)
+    return ag.autograd.grad(g.sum(), x)
+
+
+@checkpoints("a second run that does something else is an error", error="different metadata")
+def checkpoint_of_another_function(ag):
+    x, runs = leaf(ag), []
+
+    def f(x):
+        runs.append(1)
+        return x.exp() if len(runs) == 1 else x.reshape((2, 1)).exp().flatten()
+
+    ag.utils.checkpoint.checkpoint(f, x, use_reentrant=False).sum().backward()
+
+
+@checkpoints("`checkpoint_sequential` runs a sequence in segments")
+def checkpoint_sequential(ag):
+    x = leaf(ag)
+    layers = [lambda x: x.exp(), lambda x: x.sin(), lambda x: x * x]
+    ag.utils.checkpoint.checkpoint_sequential(layers, 2, x, use_reentrant=False).sum().backward()
     return x.grad
