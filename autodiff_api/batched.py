@@ -6,23 +6,24 @@ to or viewed is the business of a `Tensor` on top of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from .arrays import Array, still
 from .backends import Backend, extra_ops
-from .errors import BackendMismatchError, BatchingError, GradientError
+from .errors import AutodiffError, BackendMismatchError, BatchingError, GradientError
 from .keys import index_value, plain_key
 from .namespaces import SCALARS, Bound, Lower, Namespace
 from .operators import plain_operators
 from .rules import OPS, Op
-from .rules.batches import unknown_shape
 from .rules.batched_keys import Hidden, is_hidden
+from .rules.batches import unknown_shape
 from .rules.batching import bind_law, is_each
 from .rules.kinds import binder_of
 
 new = object.__new__
+REFUSALS = (AutodiffError, IndexError, TypeError, ValueError)
 
 
 class Batched(Array):
@@ -100,7 +101,8 @@ class Batched(Array):
         return self._value
 
     def __bool__(self) -> bool:
-        return bool(self._shared("one truth value (by `if`, `and`, `bool`)", "a branch on it is where(condition, x, y)"))
+        wanted, remedy = "one truth value (by `if`, `and`, `bool`)", "a branch on it is where(condition, x, y)"
+        return bool(self._shared(wanted, remedy))
 
     def __index__(self) -> int:
         return int(self._shared("one index", "an array takes it as it is: x[i], or take(x, i)").__index__())
@@ -137,7 +139,7 @@ def unary(cls: Any, op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any]
             return otherwise(x)
         try:
             out = kernel(x._value)
-        except (IndexError, TypeError, ValueError):
+        except REFUSALS:
             return otherwise(x)
         result = new(cls)
         result._value, result._hidden = out, x._hidden
@@ -169,7 +171,7 @@ def binary(cls: Any, op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any
             return otherwise(x1, x2)
         try:
             out = kernel(v1, v2)
-        except (IndexError, TypeError, ValueError):
+        except REFUSALS:
             return otherwise(x1, x2)
         result = new(cls)
         result._value, result._hidden = out, bool(h1 or h2)
@@ -204,18 +206,49 @@ def general(cls: Any, op: Op) -> Callable[..., Any]:
             except BackendMismatchError:
                 return bound.hand_on_key(statics[0], args)
             mapped = mapped or any(map(is_hidden, statics))
-        if not mapped:
-            out = invoke(kernel, values, statics)
-        elif law is not None:
-            out = law(kernel, values, hidden, statics, lower)
-        else:
-            return _composed(op, xp, arrays, statics, invoke)
+        try:
+            if not mapped:
+                out = invoke(kernel, values, statics)
+            elif law is not None:
+                out = law(kernel, values, hidden, statics, lower)
+            else:
+                return _composed(op, xp, arrays, statics, invoke)
+        except BatchingError:
+            raise
+        except REFUSALS as error:
+            alone = _error_of_one(bound, values, hidden, statics)
+            raise (alone or error) from (None if alone else error.__cause__)
         if isinstance(out, tuple | list):
             parts = [make(part, mapped) for part in out]
             return op.result(*parts) if op.result else tuple(parts)
         return make(out, mapped)
 
     return call
+
+
+def _error_of_one(bound: Bound, values: Sequence[Any], hidden: Sequence[bool], statics: Any) -> Exception | None:
+    """Return the error of the first one alone, which speaks of shapes that the caller knows; None if it has none."""
+    if not all(v.shape[0] for v, h in zip(values, hidden, strict=True) if h):
+        return None
+    first = bound.lower.kernel("getitem")
+    ones = [first(v, (0, ...)) if h else v for v, h in zip(values, hidden, strict=True)]
+    try:
+        plain = tuple([_key_of_one(s, first) for s in statics])
+        try:
+            bound.invoke(bound.kernel, ones, plain)
+        except REFUSALS as error:
+            bound.explain(ones, plain, error)
+            raise
+    except REFUSALS as error:
+        return error
+    return None
+
+
+def _key_of_one(key: Any, first: Callable[[Any, Any], Any]) -> Any:
+    """Return a key with the first of each part that has the hidden axis; what is no key stays."""
+    if isinstance(key, Hidden):
+        return first(key.value, (0, ...))
+    return tuple([_key_of_one(part, first) for part in key]) if type(key) is tuple else key
 
 
 def _composed(op: Op, xp: Namespace, arrays: Any, statics: tuple[Any, ...], invoke: Any) -> Any:

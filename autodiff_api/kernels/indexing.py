@@ -28,7 +28,8 @@ def _gather(x: Any, parts: Sequence[Any], xp: Any) -> Any:
     y = x[tuple([slice(None) if _names(part) else part for part in parts])]
     named = [i for i, part in enumerate(parts) if _names(part)]
     rest = [i for i in range(len(parts)) if i not in named]
-    index, total = 0, 1
+    index: Any = 0
+    total = 1
     for i in reversed(named):
         n, part = y.shape[i], xp.asarray(parts[i])
         index = index + xp.where(part < 0, part + n, part) * total

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..axes import one_axis
 from ..errors import BatchingError
-from .batching import aligned, give_axis, shifted, spread
+from .batching import aligned, give_axis, shifted, spread, too_few_axes
 
 Call = Callable[..., Any]
 Shape = tuple[int, ...]
@@ -112,6 +112,8 @@ def matmul(call: Call, x1: Any, x2: Any, hidden: Sequence[bool], xp: Any) -> Any
     """Multiply so that what is shared is multiplied once: the hidden axis becomes rows of one product."""
     h1, h2 = hidden
     n1, n2 = x1.ndim - h1, x2.ndim - h2
+    if not (n1 and n2):
+        raise too_few_axes("matmul", 1, ())
     if not h2 and n2 <= 2 and n1 <= 2:
         if n1 == 1 or n2 == 1:
             return call(x1, x2)
@@ -144,6 +146,8 @@ def solve_triangular(call: Call, x1: Any, x2: Any, hidden: Sequence[bool], upper
 
 def _solved(call: Call, x1: Any, x2: Any, hidden: Sequence[bool], xp: Any) -> Any:
     """Solve with the hidden axis as columns where the matrix is shared; only what is 1-D by itself is a vector."""
+    if x1.ndim - hidden[0] < 2:
+        raise too_few_axes("solve", 2, x1.shape[hidden[0] :])
     vector = x2.ndim - hidden[1] == 1
     if vector and not hidden[0] and x1.ndim == 2:
         return xp.matrix_transpose(call(x1, xp.matrix_transpose(x2)))
@@ -162,12 +166,21 @@ def with_tolerance(call: Call, x: Any, rtol: Any, hidden: Sequence[bool], xp: An
 
 
 def outer(x1: Any, x2: Any, xp: Any) -> Any:
+    for x in (x1, x2):
+        if x.ndim != 2:
+            raise too_few_axes("linalg.outer", 1, x.shape[1:])
     return xp.expand_dims(x1, axis=-1) * xp.expand_dims(x2, axis=-2)
 
 
 def from_the_end(axis: int, x1: Any, x2: Any, hidden: Sequence[bool]) -> int:
     """Return an axis of two arrays that are broadcast together as a negative number."""
-    return axis if axis < 0 else axis - max(x1.ndim - hidden[0], x2.ndim - hidden[1])
+    shapes = [x.shape[h:] for x, h in zip((x1, x2), hidden, strict=True)]
+    if axis >= 0:
+        longest = max(shapes, key=len)
+        axis = one_axis("an operation along one axis", axis, longest) - len(longest)
+    for shape in shapes:
+        one_axis("an operation along one axis", axis, shape)
+    return axis
 
 
 def along_last(call: Call, x1: Any, x2: Any, hidden: Sequence[bool], axis: int, xp: Any) -> Any:
@@ -235,6 +248,8 @@ def sorts_before(a: Any, b: Any, xp: Any) -> Any:
 
 def searchsorted(call: Call, x1: Any, x2: Any, sorter: Any, hidden: Sequence[bool], side: str, xp: Any) -> Any:
     """Look up in a shared array as the op does; in arrays that differ, count what sorts before."""
+    if x1.ndim - hidden[0] != 1:
+        raise too_few_axes("searchsorted", 1, x1.shape[hidden[0] :])
     if not hidden[0] and not hidden[2]:
         found = call(x1, xp.reshape(x2, (-1,)), side=side, sorter=sorter)
         return xp.reshape(found, x2.shape)

@@ -41,12 +41,17 @@ class Stacked:
     def bind(self, op: Op) -> Run:
         """Return `run(kernel, arrays, hidden, statics, xp)`."""
         invoke, core = invoker_of(op), self.core or (0,) * len(op.arrays)
-        if len(op.arrays) == 1:
+        if core == (0,):
             return lambda kernel, arrays, hidden, statics, xp: invoke(kernel, arrays, statics)
 
         def run(
             kernel: Callable[..., Any], arrays: Sequence[Any], hidden: Sequence[bool], statics: tuple[Any, ...], xp: Any
         ) -> Any:
+            for x, h, own in zip(arrays, hidden, core, strict=True):
+                if own and x.ndim - h < own:
+                    raise too_few_axes(op.name, own, x.shape[h:])
+            if len(core) == 1:
+                return invoke(kernel, arrays, statics)
             return invoke(kernel, aligned(arrays, hidden, core, xp), statics)
 
         return run
@@ -76,6 +81,12 @@ class Shifted:
             return invoke(kernel, arrays, tuple(moved))
 
         return run
+
+
+def too_few_axes(name: str, wanted: int, shape: Sequence[int]) -> Exception:
+    """Return the error for an array with fewer axes than an op works on."""
+    what = "matrices, in the last two axes" if wanted == 2 else "vectors"
+    return OperandError(f"{name} takes {what}; got shape {tuple(shape)}")
 
 
 def shifted(name: str, axis: Any, shape: tuple[int, ...]) -> Any:
@@ -132,7 +143,7 @@ def is_each(op: Op) -> bool:
 
 def bind_law(op: Op) -> Run | None:
     """Return an op's batching law as code, or None if it has none."""
-    law = EACH if is_each(op) else op.batch
+    law: Law = EACH if is_each(op) else op.batch
     if law is None:
         return None
     return law.bind(op) if hasattr(law, "bind") else by_name(op, law)

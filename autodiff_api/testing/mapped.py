@@ -1,7 +1,8 @@
 """The laws of batching: what is computed for many at once is what comes out for each alone, on NumPy.
 
-`vmap` maps a call over each of its arrays alone, and over all of them along their last axis; keys and indices are mapped
-over like numbers. `many` carries many cotangents back along one recorded call, and many tangents forward through one.
+`vmap` maps a call over each of its arrays alone, and over all of them along their last axis; keys and indices are
+mapped over like numbers. `many` carries many cotangents back along one recorded call, and many tangents forward
+through one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Function = Callable[..., Any]
 
 
 class Mapped(Call):
-    """A call any of whose arrays may be mapped over: `leaves` are all of them, `variables` the places of those that move."""
+    """A call any of whose arrays may be mapped over: `leaves` are all of them, `variables` the places of what moves."""
 
     def __init__(self, setting: Setting, name: str, sample: Sample) -> None:
         super().__init__(setting, name, sample)
@@ -133,7 +134,7 @@ def many(setting: Setting, name: str, sample: Sample) -> bool:
 
 
 def together(call: Call) -> Function:
-    """Return a function of leaves and many cotangents and tangents, that gives the leaves' cotangents and the tangents."""
+    """Return a function of leaves and many cotangents and tangents, that gives what comes of each."""
 
     def run(leaves: Sequence[Any], ws: Sequence[Any], ts: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         def outputs(*xs: Any) -> tuple[Any, ...]:

@@ -35,7 +35,8 @@ def checks(request):
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_law(checks, function, law):
-    outcomes = [checks.check(function, law, dtype) for dtype in checks.dtypes]
+    compiled = law in ("vmap", "many") and checks.backend.compile is not None  # as programs: here in one precision
+    outcomes = [checks.check(function, law, dtype) for dtype in checks.dtypes[: 1 if compiled else None]]
     failed = [outcome.text for outcome in outcomes if outcome.state == "fail"]
     assert not failed, "\n".join(failed)
 
