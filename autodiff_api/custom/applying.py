@@ -58,6 +58,7 @@ def run(definition: Definition, args: list[Any]) -> Outcome:
 def forward(definition: Definition, args: list[Any], needs: list[bool], recording: bool) -> tuple[Outcome, FunctionCtx]:
     """Run what the user wrote, without recording, and return its outputs and the context it filled."""
     ctx = definition.context(needs, recording)
+    ctx._wanted = recording
     with no_grad():
         if definition.setup is None:
             return Outcome.of(definition.forward(ctx, *args)), ctx
@@ -97,13 +98,17 @@ def context_of(definition: Definition, args: list[Any], outcome: Outcome, needs:
     if definition.setup is not None:
         definition.setup(ctx, tuple(args), outcome.returned())
         return ctx
-    twins = [x._as_now() if isinstance(x, Tensor) else x for x in args]
+    twins = [_twin(x, definition.renews) if isinstance(x, Tensor) else x for x in args]
     again = Outcome.of(definition.forward(ctx, *twins))
     ours = {id(b): a for b, a in zip([*twins, *again.outputs], [*args, *outcome.outputs], strict=True)}
     for name in ("to_save", "saved_for_forward", "non_differentiable", "dirty_tensors"):
         held = getattr(ctx, name)
         setattr(ctx, name, None if held is None else tuple(ours.get(id(x), x) for x in held))
     return ctx
+
+
+def _twin(x: Any, bare: bool) -> Any:
+    return x._xp.array_class._make(x._value) if bare else x._as_now()
 
 
 def finish(

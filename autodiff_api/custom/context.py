@@ -22,6 +22,7 @@ class FunctionCtx:
 
     needs_input_grad: tuple[bool, ...] = ()
     materialize_grads = True
+    _wanted = True  # whether this context will be used, by backward or by jvp
     _recorded = True  # whether the call will have a node, so that its leaves may not be changed in place
     _node: Callable[[], Any] = staticmethod(lambda: None)
 

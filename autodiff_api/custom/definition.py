@@ -16,7 +16,8 @@ class Definition:
     """The methods of a custom function.
 
     `forward(*args)` with `setup(ctx, inputs, output)`, or `forward(ctx, *args)` where `setup` is None;
-    `backward(ctx, *grads)`; perhaps `jvp(ctx, *tangents)` and `vmap(info, in_dims, *args)`.
+    `backward(ctx, *grads)`; perhaps `jvp(ctx, *tangents)` and `vmap(info, in_dims, *args)`. A function that `renews`
+    computes again what it saved, in a `backward` that is recorded: until then nobody need record how it came about.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Definition:
     backward: Callable[..., Any]
     jvp: Callable[..., Any] | None = None
     vmap: Callable[..., Any] | None = None
+    renews: bool = False
 
     def context(self, needs: Sequence[bool], recorded: bool) -> FunctionCtx:
         """Return a fresh context for one call."""

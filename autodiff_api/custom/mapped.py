@@ -26,12 +26,13 @@ class Mapped:
         self.given, self.hidden = given, hidden
         forward, setup = (self.filled, None) if given.setup is None else (self.forward, self.setup)
         jvp = None if given.jvp is None else self.jvp
-        self.definition = Definition(given.name, forward, setup, self.backward, jvp)
+        self.definition = Definition(given.name, forward, setup, self.backward, jvp, None, given.renews)
 
     def filled(self, ctx: FunctionCtx, *args: Any) -> Any:
         """Run a forward that fills its context itself."""
         batch = Batch(args, self.hidden)
         inner = self.given.context(ctx.needs_input_grad, ctx._recorded)
+        inner._wanted = ctx._wanted
         outcome = batch.run(self.given.forward, (inner, *batch.inputs))
         lowered = batch.lowered(outcome.outputs)
         self._move(ctx, inner, batch, args, outcome.outputs, lowered)

@@ -29,12 +29,13 @@ from .recording import checked, fitted
 
 
 class Floor:
-    """The tensors that an array type stands on; over a bare engine, that engine's."""
+    """The tensors that an array type stands on; where it stands on other arrays, the tensors over those."""
 
     def __init__(self, over: Namespace, name: str) -> None:
         below = over._lower._namespace
-        self.bare = not isinstance(below, Namespace)
-        self.xp: Namespace = namespace(over._backend.name) if self.bare else below
+        stacked = isinstance(below, Namespace)
+        self.bare = not stacked or not issubclass(below.array_class, Tensor)
+        self.xp: Namespace = below if not self.bare else below._tensors if stacked else namespace(over._backend.name)
         self.name = name
 
     def tensor(self, value: Any) -> Any:
