@@ -22,7 +22,8 @@ class Packer(Watcher):
         """Put what `pack` makes of a node's saved arrays in their place."""
         if self.pack is None or node.saved.__class__ is not tuple:
             return
-        make, pack, parcels = node.recipe.array._make, self.pack, []
+        recipe, pack, parcels = node.recipe, self.pack, []
+        make, custom = recipe.array._make, getattr(recipe, "opaque", False)
 
         def packed(value: Any) -> Parcel:
             parcels.append(Parcel(pack(make(value))))
@@ -30,8 +31,8 @@ class Packer(Watcher):
 
         with unwatched():  # facts and static parameters have no source: they stay as they are
             entries = tuple(
-                value if source is None else mapped(value, is_array, packed)
-                for value, source in zip(node.saved, node.recipe.sources, strict=True)
+                value if source is None and not custom else mapped(value, is_array, packed)
+                for value, source in zip(node.saved, recipe.sources, strict=True)
             )
         if parcels:
             node.saved = Packed(entries, self.unpack)

@@ -727,21 +727,31 @@ def test_hooks_of_saved_tensors_inside():
 
 
 def test_custom_functions(backend):
-    class Cube(ad.autograd.Function):
+    class Powers(ad.autograd.Function):
         @staticmethod
         def forward(ctx, x):
             ctx.save_for_backward(x)
-            return x**3
+            ctx.factor = 3
+            return x**3, x**2
 
         @staticmethod
-        def backward(ctx, g):
+        def backward(ctx, g, h):
             (x,) = ctx.saved_tensors
-            return g * 3 * x**2
+            return g * ctx.factor * x**2 + h * 2 * x
+
+    def f(x):
+        cube, square = Powers.apply(ad.exp(x))
+        return ad.sin(cube) * square
 
     x = leaf()
-    y = ad.sum(ad.checkpoint(lambda x: ad.sin(Cube.apply(ad.exp(x))))(x))
-    (plain,) = ad.autograd.grad(ad.sum(ad.sin(ad.exp(x) ** 3)), x)
+    (plain,) = ad.autograd.grad(ad.sum(ad.sin(ad.exp(x) ** 3) * ad.exp(x) ** 2), x)
+    y = ad.sum(ad.checkpoint(f)(x))
+    close(ad.autograd.grad(y, x, retain_graph=True)[0], plain)
     close(ad.autograd.grad(y, x)[0], plain)
+    close(ad.autograd.grad(y, x)[0], plain)  # run again, so what the function has saved is there again
+    (second,) = ad.autograd.grad(ad.sum(ad.autograd.grad(ad.sum(f(x)), x, create_graph=True)[0]), x)
+    g = ad.autograd.grad(ad.sum(ad.checkpoint(f)(x)), x, create_graph=True)[0]
+    close(ad.autograd.grad(ad.sum(g), x)[0], second)
 
 
 def test_two_threads_go_back_along_one_graph():

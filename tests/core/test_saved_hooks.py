@@ -141,6 +141,33 @@ def test_several_outputs_and_lists_of_arrays(backend):
     np.testing.assert_allclose(ad.autograd.grad(z, a)[0].tolist(), plain.tolist(), rtol=1e-13)
 
 
+@pytest.mark.parametrize("library", ["ours", "torch"])
+def test_what_a_custom_function_saves_is_packed(library):
+    xp = ad if library == "ours" else pytest.importorskip("torch")
+    log = []
+
+    class Scaled(xp.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save_for_backward(x, None, y)
+            return x * y, x + y
+
+        @staticmethod
+        def backward(ctx, g, h):
+            x, none, y = ctx.saved_tensors
+            assert none is None
+            return g * y + h, g * x + h
+
+    x, y = (xp.tensor(v, requires_grad=True) for v in ([1.0, 2.0], [3.0, 4.0]))
+    with xp.autograd.graph.saved_tensors_hooks(
+        lambda v: (log.append("pack"), v.detach().tolist())[1], lambda p: (log.append("unpack"), xp.tensor(p) * 10)[1]
+    ):
+        u, v = Scaled.apply(x, y)
+    (u + v).sum().backward()
+    assert log == ["pack", "pack", "unpack", "unpack"]
+    assert x.grad.tolist() == [31.0, 41.0] and y.grad.tolist() == [11.0, 21.0]
+
+
 def test_double_backward(backend):
     x, y = our_leaves()
 
