@@ -35,7 +35,7 @@ from .tensors import Tensor
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
 
-_PACKAGES = ("func", "nn", "optim", "random", "sparse", "utils")
+_PACKAGES = ("func", "implicit", "nn", "optim", "random", "sparse", "utils")
 _RANDOM = (
     "Generator", "default_generator", "initial_seed", "manual_seed", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm",

@@ -21,6 +21,7 @@ __all__ = [
     "BackendUnavailableError",
     "BatchingError",
     "CheckpointError",
+    "ConvergenceError",
     "DataError",
     "DetachWarning",
     "DeviceMismatchError",
@@ -180,6 +181,10 @@ class OutputError(AutodiffError, TypeError, RuntimeError):
 
 class TreeError(AutodiffError, TypeError, ValueError):
     """Two trees of arrays are not built alike."""
+
+
+class ConvergenceError(AutodiffError, RuntimeError):
+    """A solver found no solution within the steps it was allowed."""
 
 
 class MissingExtraError(AutodiffError, ImportError):

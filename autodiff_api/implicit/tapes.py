@@ -1,0 +1,94 @@
+"""A function recorded once at one level, on a leaf of its own, with all that it closes over found in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..func.reverse import recorded
+from ..graph import Edge, Leaf, Node, tick
+from ..levels import lift
+from ..modes import MODE, mode, replace_mode
+from ..namespaces import Namespace
+from ..walks import Walk
+
+
+class Inner(Walk):
+    """A pass through what a tape recorded. It ends at given nodes and calls no hook there: the outer pass will."""
+
+    def back(self, root: Edge, seed: Any, stops: Iterable[Edge], inside: set[Edge]) -> dict[Edge, Any]:
+        """Return the cotangents that arrive at `stops`, of one at `root`."""
+        self.roots, self.wanted = [root], set()
+        waiting: dict[Edge, Any] = dict.fromkeys(stops, NOTHING_YET)
+        self.needed = inside | waiting.keys()
+        heap: list[tuple[int, Any]] = []
+        waiting[root] = seed
+        if root in inside:
+            heap.append((-root.seq, root))
+        try:
+            self._loop(waiting, heap, self.needed, None)
+        finally:
+            for end in self.ends:
+                end()
+        return {node: t for node, t in waiting.items() if t is not NOTHING_YET}
+
+
+class _NothingYet:
+    """What waits where no cotangent has arrived."""
+
+    def __add__(self, other: Any) -> Any:
+        return other
+
+
+NOTHING_YET: Any = _NothingYet()
+
+
+class Tape:
+    """A function of one tensor, recorded: `result`, and the nodes `outside` that it depends on besides `source`.
+
+    Nodes are numbered as they are made, so what is older than the recording comes from outside: arguments, and
+    whatever the function closes over.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], source: Any) -> None:
+        self.xp: Namespace = source._xp
+        self.source = source
+        start = tick()
+        self.result = recorded(function, source)
+        self.inside: set[Edge] = set()
+        outside: set[Edge] = set()
+        stack = [] if self.result._node is None else [self.result._node]
+        while stack:
+            node = stack.pop()
+            if node is source._node or node in self.inside:
+                continue
+            if node.seq < start or isinstance(node, Leaf):
+                outside.add(node)
+                continue
+            self.inside.add(node)
+            stack += [e for e in node.edges if isinstance(e, Node | Leaf)]
+        self.outside = sorted(outside, key=lambda node: node.seq)
+
+    def back(self, seed: Any, create: bool, over: Any) -> dict[Edge, Any]:
+        """Carry a cotangent of the result back, in the array type that it is of."""
+        root = self.result._node
+        if root is None:
+            return {}
+        walk = Inner(True, create, over=over)
+        token = MODE.set(replace_mode(mode(), recording=True)) if create else None
+        try:
+            with self.xp._quiet():
+                return walk.back(root, seed, [self.source._node, *self.outside], self.inside)
+        finally:
+            if token is not None:
+                MODE.reset(token)
+
+    def transposed(self, u: Any, create: bool) -> Any:
+        """Return the transposed derivative by the source, applied to a tensor of this level or a higher one."""
+        here = isinstance(u, self.xp.array_class)
+        create = create and mode().recording
+        seed = u._value if here and not create else u
+        t = self.back(seed, create, None if here else u._xp).get(self.source._node)
+        if t is None:
+            return u._xp.zeros_like(u)
+        return lift(t, u._xp)
