@@ -44,7 +44,9 @@ _FUNC = (
     "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize", "stop_gradient", "value_and_grad", "vhp", "vjp",
     "vmap",
 )  # fmt: skip
+_CONTROL = ("cond", "fori_loop", "scan", "while_loop")
 _HOMES = {
+    **dict.fromkeys(_CONTROL, "control"),
     **dict.fromkeys(_FUNC, "func"),
     **dict.fromkeys(_RANDOM, "random"),
     "checkpoint": "checkpointing",

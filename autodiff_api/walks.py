@@ -269,6 +269,9 @@ def lift(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     own = getattr(node.recipe, "lift", None)  # what is no op of the tables knows better what it saved
     if own is not None:
         return own(node, saved)  # type: ignore[no-any-return]
+    own = getattr(node.recipe, "lift", None)  # what is no op of the tables knows better what it saved
+    if own is not None:
+        return own(node, saved)  # type: ignore[no-any-return]
     make, edges = node.recipe.array._make, node.edges
     lifted = []
     for source, value in zip(node.recipe.sources, saved, strict=True):

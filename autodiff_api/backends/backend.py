@@ -115,6 +115,14 @@ class Backend:
     formula computes both branches of a ``where``, one of them may well divide by zero.
     """
 
+    control: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """Control flow of the engine's own, for one that compiles; what is left out is done in Python.
+
+    Arrays come and go as lists of raw arrays. ``scan(step, carry, xs, length, reverse, unroll)`` gives (carry, ys),
+    where ``step(carry, x)`` gives (carry, y); ``cond(pred, true, false, operands)`` gives what the one or the other
+    function of a list of operands gives; ``while_loop(condition, body, carry)`` gives the last carry.
+    """
+
     gaps: Mapping[str, str] = field(default_factory=dict)
     """What the backend is known not to do, each with the reason: "function", "function:law" or
     "function:law:dtype", as `python -m autodiff_api conformance` names them. A gap that has closed fails there.
@@ -133,6 +141,7 @@ class Backend:
             compile=(callable(self.compile or print), "a function or None"),
             synchronize=(callable(self.synchronize or print), "a function or None"),
             quiet=(callable(self.quiet or print), "a function or None"),
+            control=(is_kernel_table(self.control), "a mapping of names to functions"),
             gaps=(_is_table_of_texts(self.gaps), "a mapping of names to reasons"),
         )
 

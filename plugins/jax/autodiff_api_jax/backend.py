@@ -17,7 +17,7 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import linalg, special
+from . import control, linalg, special
 from .slices import padded
 
 PLAIN = (bool, int, float, complex, list, tuple)  # whose memory nobody else holds
@@ -226,4 +226,5 @@ BACKEND = Backend(
     register_array=jax.tree_util.register_pytree_node,
     compile=jax.jit,
     synchronize=jax.block_until_ready,
+    control={"cond": control.cond, "scan": control.scan, "while_loop": control.while_loop},
 )

@@ -1,0 +1,222 @@
+"""A function that one node of the graph stands for: what it depends on, and how a pass goes back through it.
+
+It is recorded once, on leaves of its own, to see which results depend on which inputs, and on what it closes over:
+those are the nodes that are older than the recording. A pass backward records it again and ends at these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from heapq import heappush
+from typing import Any
+
+from ..custom.nodes import Opaque
+from ..errors import GraphError
+from ..func.reverse import alias, recorded
+from ..graph import MANY, Edge, Leaf, Node, tick
+from ..levels import lift
+from ..modes import mode, no_grad, rare_used
+from ..modes import recorded as show
+from ..namespaces import Namespace
+from ..walks import Walk
+from .layers import Arrays, Engine, Level, below
+
+
+def quiet(xp: Namespace) -> AbstractContextManager[None]:
+    """Return what keeps the forward pass of a node from being recorded, unless levels below want to record it."""
+    return no_grad() if isinstance(below(xp), Engine) else nullcontext()
+
+
+class Pass:
+    """Where one pass backward computes: on the values below, on tensors that record it, or on another array type."""
+
+    def __init__(self, xp: Namespace, given: Any, create: bool) -> None:
+        self.xp, self.create = xp, create
+        self.level: Level = below(xp) if given is xp._lower else given
+        self.over = None if given is xp._lower or given is xp else given
+        self.functions = self.level.xp if isinstance(self.level, Engine) else self.level
+
+    def up(self, x: Any) -> Any:
+        """Return a saved value as an array of this pass."""
+        return x if self.over is None else lift(x, self.over)
+
+    def tensor(self, x: Any) -> Any:
+        """Return a saved value again, as the tensor that it was."""
+        if self.create:
+            while not isinstance(x, self.xp.array_class):
+                x = x._value
+            return x
+        under = below(self.xp)
+        while hasattr(type(x), "_xp") and not (isinstance(under, Namespace) and isinstance(x, under.array_class)):
+            x = x._value
+        return self.xp.array_class._make(x)
+
+    def zeros(self, x: Any) -> Any:
+        """Return zeros for what a cotangent of `x`, a node or an array of this pass, would be."""
+        if isinstance(x, Node | Leaf):
+            return self.functions.zeros(tuple(x.shape), dtype=x.dtype)
+        return self.functions.zeros_like(x)
+
+
+class Within(Walk):
+    """A pass through what one call of a body has recorded: it ends at nodes that are given, and calls no hook there."""
+
+    def back(self, seeds: Iterable[tuple[Edge, Any]], stops: Iterable[Edge], needed: set[Edge]) -> dict[Edge, Any]:
+        """Return the cotangents that arrive at `stops`; `needed` is what lies between."""
+        self.roots = [node for node, _ in seeds]
+        self.wanted, self.needed = set(), needed
+        pending: dict[Edge, Any] = dict.fromkeys(stops, NONE_YET)
+        heap: list[tuple[int, Node]] = []
+        for node, t in seeds:
+            if node in pending:
+                pending[node] = pending[node] + t
+            elif node.__class__ is Node and node in needed:
+                pending[node] = t
+                heappush(heap, (-node.seq, node))
+        try:
+            self._loop(pending, heap, needed, None)
+        finally:
+            for end in self.ends:
+                end()
+        return {node: t for node, t in pending.items() if t is not NONE_YET}
+
+
+class _NoneYet:
+    """What waits where no cotangent has arrived."""
+
+    def __add__(self, other: Any) -> Any:
+        return other
+
+
+NONE_YET: Any = _NoneYet()
+
+
+class Body:
+    """A function of tensors of one namespace that a node stands for.
+
+    `reached` says of each result what it depends on: inputs, by their number, and nodes from outside, which are
+    `captured`. `made` is when the node was: what the function closes over must not change after that.
+    """
+
+    def __init__(self, xp: Namespace, function: Callable[[Arrays], Arrays], inputs: Sequence[Any]) -> None:
+        self.xp, self.function, self.born, self.made = xp, function, tick(), 0
+        fresh = {i: self._leaf(x) for i, x in enumerate(inputs) if x._is_float()}
+        leaves = {x._node: i for i, x in fresh.items()}
+        make = xp.array_class._make
+        outputs = recorded(function, [alias(fresh[i]) if i in fresh else make(x._value) for i, x in enumerate(inputs)])
+        self.shapes = [(tuple(y.shape), y.dtype) for y in outputs]
+        self.reached = [self._reached(y._node, leaves) for y in outputs]
+        found = {e for edges in self.reached for e in edges if not isinstance(e, int)}
+        self.captured: list[Edge] = sorted(found, key=lambda e: e.seq)
+
+    def _leaf(self, x: Any) -> Any:
+        return self.xp.array_class._make(x._value).requires_grad_()
+
+    def _source(self, x: Any) -> Any:
+        """Return what a cotangent is wanted of: a node on the way of the history, if that is recorded, or a leaf."""
+        return alias(x) if x._node is not None and mode().recording else self._leaf(x)
+
+    def _reached(self, root: Edge | None, leaves: dict[Edge, int]) -> set[Any]:
+        found: set[Any] = set()
+        for node in self._inside([] if root is None else [root], leaves, found):
+            if node in leaves:
+                found.add(leaves[node])
+        return found
+
+    def _inside(self, roots: Iterable[Edge], ends: Iterable[Edge], outside: set[Edge] | None = None) -> set[Edge]:
+        """Return the nodes that lead to `roots` and are no older than this body, nor behind one of `ends`."""
+        seen, stack = set(roots), list(roots)
+        while stack:
+            node = stack.pop()
+            if node.seq < self.born:
+                seen.remove(node)
+                if outside is not None:
+                    outside.add(node)
+            elif node not in ends:
+                new = {e for e in node.edges if isinstance(e, Node | Leaf)} - seen
+                seen |= new
+                stack += new
+        return seen
+
+    def depends(self, moving: Iterable[int]) -> list[bool]:
+        """Tell of each result whether it has a gradient, if the inputs with these numbers have one."""
+        inputs = set(moving)
+        return [any(not isinstance(e, int) or e in inputs for e in reached) for reached in self.reached]
+
+    def pull(
+        self,
+        at: Pass,
+        inputs: Sequence[Any],
+        cotangents: Sequence[Any],
+        places: Sequence[int],
+        captured: Sequence[Edge],
+    ) -> tuple[Arrays, Arrays]:
+        """Return the cotangents of the inputs at `places`, and of what is captured; all are arrays of the pass.
+
+        A cotangent of None is zero, and so it is among the results.
+        """
+        start = tick()
+        given = [at.tensor(x) for x in inputs]
+        sources = {i: self._source(given[i]) for i in places}
+        outputs = recorded(self.function, [alias(sources[i]) if i in sources else x for i, x in enumerate(given)])
+        create = at.create and mode().recording
+        bare = at.create and not create and at.over is None  # tensors below a node that is recorded: their values do
+        seeds = [
+            (y._node, t._value if bare else t)
+            for y, t in zip(outputs, cotangents, strict=True)
+            if t is not None and y._node is not None
+        ]
+        stops = [*(sources[i]._node for i in places), *captured]
+        others = {x._node for x in given if x._node is not None}
+        needed = self._between([node for node, _ in seeds], stops, others, start)
+        found = Within(create, create, over=at.over).back(seeds, stops, needed)
+        make = self.xp.array_class._make
+        back = [make(t) if bare and t is not None else t for t in map(found.get, stops)]
+        return back[: len(places)], back[len(places) :]
+
+    def _between(self, roots: Sequence[Edge], stops: Sequence[Edge], others: set[Edge], start: int) -> set[Edge]:
+        """Return the nodes on the way from `roots` to `stops`; GraphError if something captured has changed.
+
+        `others` are nodes of inputs that no cotangent is wanted of.
+        """
+        needed = set(stops)
+        inside = sorted((self._inside(roots, needed | others) | needed) - others, key=lambda node: node.seq)
+        for node in inside:
+            late = node.seq if node.seq < start else getattr(node, "changed", 0) if node.seq < self.born else 0
+            if self.made and late > self.made:
+                raise GraphError(
+                    f"a tensor of shape {tuple(node.shape)} that the function of a loop or branch closes over was "
+                    "changed in place since; go backward before changing it, or hand it in as an argument"
+                )
+            if any(isinstance(e, Node | Leaf) and e in needed for e in node.edges):
+                needed.add(node)
+        return needed
+
+
+class Bodied(Opaque):
+    """The recipe of a node whose derivative is a pass through a body. It saves what its forward pass computed."""
+
+    opaque = False  # once freed, it is computed again
+
+    def __init__(self, name: str, xp: Namespace, edges: Sequence[Any], saved: int) -> None:
+        super().__init__(name, xp.array_class, edges, saved)
+        self.xp, self.edges, self.kernel = xp, tuple(edges), None
+
+    def output(self, node: Node, i: int, value: Any) -> Any:
+        """Return output `i` as a tensor that is connected to the node."""
+        known = (i, self.size)
+        return self.array._make(value, Node(self.item, known, (node,), known, value.shape, value.dtype))
+
+    @property
+    def size(self) -> int:
+        """The number of outputs."""
+        raise NotImplementedError
+
+    def node(self, saved: tuple[Any, ...]) -> Node:
+        """Return the node of the call."""
+        recipe: Any = self
+        node = Node(recipe, (), self.edges, saved, MANY, MANY)
+        if rare_used:
+            show(node)
+        return node
