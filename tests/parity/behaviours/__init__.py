@@ -1,5 +1,6 @@
 """Every behaviour of PyTorch's autograd that its users rely on, as a table of small programs."""
 
+from behaviours.anomalies import anomaly
 from behaviours.flags import flags, gradients
 from behaviours.function import function
 from behaviours.gradchecks import checks
@@ -15,7 +16,7 @@ from behaviours.transforms import nesting, transforms
 ROWS = [
     *(*flags, *gradients, *backward, *hooks, *copies, *exports, *inplace),
     *(*autograd, *freed, *checkpoints, *modes, *checks),
-    *(*function, *graph),
+    *(*function, *graph, *anomaly),
     *(*transforms, *nesting),
     *texts,
 ]

@@ -14,6 +14,11 @@ def name(ag):
     return [y.grad_fn.name().lower()[:3] for y in (x * x, x.exp(), x.sum())]
 
 
+@graph("`grad_fn` is a `Node`")
+def nodes(ag):
+    return isinstance(leaf(ag).exp().grad_fn, ag.autograd.graph.Node)
+
+
 @graph("`next_functions` has a pair for each input, None for a constant")
 def next_functions(ag):
     x = leaf(ag)

@@ -85,6 +85,15 @@ def inference_mode_records_nothing(ag):
         return y.requires_grad, ag.is_grad_enabled(), ag.is_inference_mode_enabled()
 
 
+@modes("it decorates, too")
+def inference_mode_as_decorator(ag):
+    @ag.inference_mode()
+    def f():
+        return ag.is_inference_mode_enabled()
+
+    return f(), ag.is_inference_mode_enabled()
+
+
 @modes("its tensors may not be saved for backward", error="Inference tensors cannot be saved for backward.")
 def inference_tensors_are_not_saved(ag):
     with ag.inference_mode():

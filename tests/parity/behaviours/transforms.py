@@ -55,6 +55,27 @@ def grad_needs_a_scalar(ag):
     ag.func.grad(cubes)(point(ag))
 
 
+@transforms("or gives a complex number", error="real")
+def grad_needs_a_real_number(ag):
+    ag.func.grad(lambda z: z * z)(ag.tensor(1.0 + 2.0j))
+
+
+@transforms("integers are refused", error="dtype")
+def grad_of_integers(ag):
+    ag.func.grad(lambda n: (n * n).sum())(ag.tensor([1, 2]))
+
+
+@transforms("changes in place are differentiated")
+def grad_in_place(ag):
+    def f(x):
+        y = x * 1.0
+        y[0] = y[1] * 3.0
+        y *= 2.0
+        return (y * y).sum()
+
+    return ag.func.grad(f)(point(ag)), ag.func.jvp(f, (point(ag),), (ag.ones(2),))
+
+
 @transforms("`grad_and_value` gives both")
 def grad_and_value(ag):
     return ag.func.grad_and_value(total)(point(ag))
@@ -198,6 +219,27 @@ def vmap_in_chunks(ag):
 @transforms("axes of different lengths are refused", error="size")
 def vmap_of_different_sizes(ag):
     ag.func.vmap(lambda a, b: a * b)(ag.ones(2), ag.ones(3))
+
+
+@transforms("axes count from the end as well")
+def negative_dims(ag):
+    return ag.func.vmap(lambda a: a * a, in_dims=-1, out_dims=-1)(ag.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
+
+
+@transforms("each output may have its own `out_dims`")
+def out_dims_of_several(ag):
+    x = ag.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    return ag.func.vmap(lambda a: (a * 2.0, a.sum()), out_dims=(1, 0))(x)
+
+
+@transforms("an output that is the same for all is repeated")
+def vmap_of_constant(ag):
+    return ag.func.vmap(lambda a: ag.tensor([7.0, 8.0]))(point(ag))
+
+
+@transforms("a branch on the values of a batch is refused", error="vmap")
+def vmap_of_a_branch(ag):
+    ag.func.vmap(lambda a: a if a > 1.5 else -a)(point(ag))
 
 
 @transforms("what is not mapped may be any object")
