@@ -106,7 +106,7 @@ class Walk(HookCalls):
                     pull = recipe.pull_for(targets)
                 saved = node.saved
                 if saved.__class__ is not tuple:
-                    saved = self.fetch(node, [waiting for _, waiting in heap])
+                    saved = self.fetch(node, heap)
                 elif holds and not keep:
                     node.saved = freed
                 if watched or hooks is not None:
@@ -155,10 +155,10 @@ class Walk(HookCalls):
             if not uses[edge] and edge in pending:
                 self._complete(edge, pending.pop(edge))
 
-    def fetch(self, node: Node, waiting: Sequence[Node] = ()) -> tuple[Any, ...]:
-        """Return what a node saved, wherever it is; `waiting` are nodes whose turn comes later."""
+    def fetch(self, node: Node, heap: Sequence[tuple[int, Node]] = ()) -> tuple[Any, ...]:
+        """Return what a node saved, wherever it is; in the heap are nodes whose turn comes later."""
         while (saved := node.saved).__class__ is Freed:  # again, if another thread has freed it meanwhile
-            restore([node, *waiting], saved)
+            restore([node, *(waiting for _, waiting in heap)], saved)
         values: tuple[Any, ...] = saved if saved.__class__ is tuple else saved.values(node, self)
         if not self.keep and node.recipe.parts[-1]:  # it holds something
             node.saved = saved.left(self.freed) if isinstance(saved, Absent) else self.freed
