@@ -13,7 +13,7 @@ from typing import Any
 from .arrays import Array, still
 from .backends import Backend, extra_ops
 from .errors import AutodiffError, BackendMismatchError, BatchingError, GradientError
-from .keys import index_value, plain_key
+from .keys import index_value, is_plain, plain_key
 from .namespaces import SCALARS, Bound, Lower, Namespace
 from .operators import plain_operators
 from .rules import OPS, Op
@@ -116,6 +116,15 @@ class Batched(Array):
     def __complex__(self) -> complex:
         return complex(self._shared("one number", "compute with arrays, where it may differ"))
 
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._shared("a DLPack capsule", "compute with functions of arrays, or outside vmap").__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._value.__dlpack_device__()
+
+    def _fact(self) -> str:
+        return f"vmap={self._value.shape[0]}" if self._hidden else ""
+
     def __repr__(self) -> str:
         return f"batched({self._value}, hidden={self._value.shape[0] if self._hidden else None})"
 
@@ -127,7 +136,7 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
         return unary(cls, op, function)
     if is_each(op) and op.parameters == ("x1", "x2"):
         return binary(cls, op, function)
-    return function
+    return reading(cls, op, function) if op.name == "getitem" else function
 
 
 def unary(cls: Any, op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,6 +184,25 @@ def binary(cls: Any, op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any
             return otherwise(x1, x2)
         result = new(cls)
         result._value, result._hidden = out, bool(h1 or h2)
+        return result
+
+    return call
+
+
+def reading(cls: Any, op: Op, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """Bind indexing: by a key of integers and slices the array below is read as it is."""
+    kernel, full = cls._xp._lower.kernel(op.name), slice(None)
+
+    def call(x: Any, key: Any, /) -> Any:
+        parts = key if key.__class__ is tuple else (key,)
+        if x.__class__ is not cls or not x._hidden or not all(map(is_plain, parts)):
+            return otherwise(x, key)
+        try:
+            out = kernel(x._value, (full, *parts))
+        except (IndexError, TypeError, ValueError):
+            return otherwise(x, key)
+        result = new(cls)
+        result._value, result._hidden = out, True
         return result
 
     return call

@@ -23,6 +23,12 @@ def is_basic(key: Any) -> bool:
     return not isinstance(key, bool) and hasattr(key, "__index__")
 
 
+def is_plain(part: Any) -> bool:
+    """Tell whether a part of a key is an integer, a slice between integers, None or Ellipsis, and no array."""
+    kind = part.__class__
+    return kind is int or part is None or part is Ellipsis or (kind is slice and _plain_slice(part))
+
+
 def plain_key(key: Any, value_of: Callable[[Any], Any]) -> Any:
     """Return a key in which tensors are replaced by their values, and lists by index arrays."""
     if key.__class__ is int or (key.__class__ is slice and _plain_slice(key)):
