@@ -238,6 +238,11 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
             return None
         return own if own._height > self._height else None
 
+    def _engine(self) -> Backend:
+        """Return the backend at the bottom, whose arrays are an engine's own."""
+        below = self._lower._namespace
+        return below._engine() if isinstance(below, Namespace) else self._backend
+
     def __dir__(self) -> Iterable[str]:
         main = [name for name in self._ops if "." not in name]
         return sorted({*object.__dir__(self), *main, *DTYPES, *CONSTANTS, *EXTENSIONS, *ALIASES})
@@ -383,6 +388,11 @@ def mismatch(operation: str, xp: Namespace, x: Any) -> TypeError:
         return TypeError(
             f"{operation}: expected a tensor on backend {mine!r}, one of its arrays or a Python scalar, got "
             f"{type(x).__name__}; convert it with ad.namespace({mine!r}).asarray(...)"
+        )
+    if getattr(getattr(x, "_xp", None), "_root", None) is xp._root:
+        return BackendMismatchError(
+            f"{operation}: an array that belongs to a transformation met one of another, or of none: it was kept when "
+            "the function had returned, or computed with in a thread of its own; let the function return it"
         )
     return BackendMismatchError(
         f"{operation}: an array of backend {other!r} met a tensor of backend {mine!r}; convert one of them, for "

@@ -158,6 +158,11 @@ def write(tensor: Any, new: Any) -> None:
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
             "normal tensor before doing inplace update."
         )
+    if new._xp is not tensor._xp:
+        raise InplaceError(
+            f"a tensor of shape {tuple(tensor.shape)} from outside a transformed function can't be changed in place to "
+            "values from inside it; make it an argument of the function, or change a copy made there"
+        )
     while isinstance(tensor, ViewMixin):
         new, tensor = tensor._how.write(tensor._parent, new), tensor._parent
     rebind(tensor, new._value, new._node if mode().recording else tensor._node)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import levels
 from ..arrays import Array
-from ..errors import ArgumentError, GradientError, OutputError
+from ..errors import ArgumentError, ArgumentTypeError, GradientError, OutputError
 from ..trees import Tree, flatten, matching, paths, unflatten
 
 Argnums = int | Sequence[int]
@@ -28,6 +28,20 @@ def like(what: str, i: int, t: Any, x: Any) -> Any:
             raise GradientError(f"{what} {i} is {t.dtype}, but its array is {x.dtype}, which is real")
         t = t._xp.astype(t, x.dtype)
     return t
+
+
+def chosen(name: str, argnums: Argnums, count: int) -> list[int]:
+    """Return which of `count` arguments are chosen, each once; negative numbers count from the last."""
+    try:
+        given = [operator.index(n) for n in ((argnums,) if isinstance(argnums, int) else argnums)]
+    except TypeError:
+        raise ArgumentTypeError(f"{name}: argnums={argnums!r}; it is an integer, or a tuple of them") from None
+    if not all(-count <= n < count for n in given):
+        raise ArgumentError(f"{name}: argnums={argnums}, but the function was called with {count} positional arguments")
+    places = [n % count for n in given]
+    if len(set(places)) < len(places):
+        raise ArgumentError(f"{name}: argnums={argnums} names an argument twice; each may be there once")
+    return places
 
 
 class Call:
@@ -57,20 +71,19 @@ class Call:
         self._choose(args, argnums)
 
     def _choose(self, args: Sequence[Any], argnums: Argnums) -> None:
-        sizes = [child.size for child in self.tree.children[0].children]
-        for given in (argnums,) if isinstance(argnums, int) else argnums:
-            n = operator.index(given)
-            if not -len(args) <= n < len(args):
-                raise ArgumentError(f"{self.name}: argnums={n}, but the function was called with {len(args)} arguments")
-            start, structure = sum(sizes[: n % len(args)]), self.tree.children[0].children[n]
-            named = paths(structure, f"argument {n % len(args)}")
-            self.structures.append(structure)
-            self.slots.append([self._variable(start + i, place) for i, place in enumerate(named)])
+        children = self.tree.children[0].children
+        for n in chosen(self.name, argnums, len(args)):
+            start = sum(child.size for child in children[:n])
+            self.structures.append(children[n])
+            alone, places = children[n].make is None, enumerate(paths(children[n], f"argument {n}"), start)
+            self.slots.append([self._variable(where, place, alone) for where, place in places])
 
-    def _variable(self, where: int, place: str) -> int | None:
-        """Take a leaf as a variable, unless it is no number at all."""
+    def _variable(self, where: int, place: str, alone: bool) -> int | None:
+        """Take a leaf as a variable; what is no number may stand beside variables, but not `alone`."""
         x = self.leaves[where]
         if not levels.is_array(x) and (isinstance(x, bool) or not isinstance(x, int | float | complex)):
+            if alone:
+                raise GradientError(f"{self.name}: {place} is {type(x).__name__}, by which there is no derivative")
             return None
         tensor = levels.lift(x, self.xp)
         if not tensor._is_float():
@@ -98,9 +111,11 @@ class Call:
                     found[i] = like(f"{self.name}: tangent", i, t, self.variables[i])
         return [found[i] for i in range(len(self.places))]
 
-    def run(self, variables: Sequence[Any]) -> Any:
-        """Call the function with other arrays for the variables."""
+    def run(self, variables: Sequence[Any], xp: Any = None) -> Any:
+        """Call the function with other arrays for the variables, of a higher level `xp` if it is given."""
         given = list(self.given)
+        if xp is not None:
+            given = [levels.lift(x, xp) if isinstance(x, Array) else x for x in given]
         for place, x in zip(self.places, variables, strict=True):
             given[place] = x
         args, kwargs = unflatten(self.tree, given)

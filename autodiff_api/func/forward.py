@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import levels
 from ..arrays import Array
+from ..errors import ArgumentTypeError
 from ..trees import flatten, unflatten
 from .calls import Call
 
@@ -20,6 +21,8 @@ def jvp(func: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any
     >>> ad.jvp(lambda x: x**2, (np.asarray([1.0, 2.0]),), (np.asarray([1.0, 10.0]),))
     (array([1., 4.]), array([ 2., 40.]))
     """
+    if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
+        raise ArgumentTypeError("jvp: primals and tangents are tuples, with an entry for each argument of the function")
     call = Call("jvp", func, primals, {}, tuple(range(len(primals))))
     given = call.tangents(tuple(tangents))
     for t in given:
@@ -49,7 +52,7 @@ class Moving:
         below = [levels.lift(x, self.xp)._as_now() for x in call.variables]
         moving = [wrap(make(x, t)) for x, t in zip(below, tangents, strict=True)]
         with levels.entered(self.top):
-            result, aux = call.split(call.run(moving), has_aux)
+            result, aux = call.split(call.run(moving, self.top), has_aux)
             outputs, self.tree = call.outputs(result, self.top)
             self.duals = [y._value for y in outputs]
         self.aux = aux

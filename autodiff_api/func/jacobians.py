@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import levels
@@ -19,7 +19,7 @@ from ..namespaces import Namespace
 from ..trees import unflatten
 from .calls import Argnums, Call
 from .forward import Moving, jvp
-from .reverse import Tape, grad, value_and_grad, vjp, walk_back
+from .reverse import Tape, grad_and_value, value_and_grad, vjp, walk_back
 
 
 def pieces(n: int, chunk_size: int | None) -> Iterator[tuple[int, int]]:
@@ -46,7 +46,7 @@ def units(xp: Any, like: Any, rows: tuple[int, int], at: int, turned: int | None
 
 def directions(x: Any, both: bool) -> int:
     """Return how many directions the space of `x` has; complex elements have two if `both` are wanted."""
-    n = math.prod(x.shape)
+    n: int = math.prod(x.shape)
     return 2 * n if both and x._is_complex() else n
 
 
@@ -104,7 +104,9 @@ def _whole(t: Any, y: Any, n: int, xp: Namespace) -> Any:
 
 def _column(t: Any, x: Any, xp: Namespace) -> Any:
     """Return the entries by `x`, given the tangents along each of its directions."""
-    if x._is_complex():
+    if not t._is_float():  # of what can't move
+        t = xp.astype(t, x.dtype)
+    elif x._is_complex():
         n = math.prod(x.shape)
         along, across = t[:n], t[n:]
         t = xp.real(along) - 1j * xp.real(across) if t._is_complex() else along + 1j * across
@@ -202,7 +204,7 @@ def _row(g: Any, x: Any, y: Any, both: bool, xp: Namespace) -> Any:
 
 
 def _entry_dtype(y: Any, x: Any, xp: Namespace) -> Any:
-    return xp.result_type(y, x)
+    return xp.result_type(y, x) if y._is_float() else x.dtype
 
 
 def hessian(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -246,17 +248,9 @@ def vhp(func: Callable[..., Any], inputs: Any, v: Any = None) -> tuple[Any, Any]
     array([  6., 120.])
     """
     primals, vectors = _pair("vhp", inputs, v)
-    gradient = grad(func, tuple(range(len(primals))))
-    _, pull = vjp(gradient, *primals)
+    _, pull, value = vjp(grad_and_value(func, tuple(range(len(primals)))), *primals, has_aux=True)
     product = pull(vectors)
-    return func_value(func, primals), product if isinstance(inputs, tuple) else product[0]
-
-
-def func_value(func: Callable[..., Any], primals: Sequence[Any]) -> Any:
-    """Return the value of a function as a transformation gives it."""
-    call = Call("vhp", func, primals, {})
-    outputs, tree = call.outputs(call.run([]), call.xp)
-    return unflatten(tree, [call.finish(y) for y in outputs])
+    return value, product if isinstance(inputs, tuple) else product[0]
 
 
 def _pair(name: str, inputs: Any, v: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import levels
+from ..arrays import Array
 from ..axes import one_axis
 from ..errors import ArgumentError, BatchingError
 from ..trees import paths, prefix, unflatten
@@ -96,7 +97,10 @@ class _Map:
         batched = xp._over("batched")
         top = batched._tensors
         make, wrap = batched.array_class._make, top.array_class._make
-        given = [x if d is None else wrap(make(x._as_now(), True)) for x, d in zip(arrays, self.dims, strict=True)]
+        given = [
+            wrap(make(x._as_now(), True)) if d is not None else levels.lift(x, top) if isinstance(x, Array) else x
+            for x, d in zip(arrays, self.dims, strict=True)
+        ]
         args, kwargs = unflatten(self.call.tree, given)
         with levels.entered(top):
             outputs, tree = self.call.outputs(self.call.function(*args, **kwargs), top)

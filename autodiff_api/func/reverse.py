@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from .. import levels
 from ..arrays import Array
@@ -26,18 +27,21 @@ def _alias_recipe(xp: Namespace) -> Recipe:
     return Recipe(ALIAS, (True,), lambda value: value, invoker_of(ALIAS), xp._lower, xp.array_class)
 
 
+_spent: WeakSet[Leaf] = WeakSet()  # fresh leaves of calls that are over: nobody asks for their gradient any more
+
+
 def alias(x: Any) -> Any:
     """Return a tensor that is `x` to what is computed from it, and another to whoever asks for its gradient."""
     xp = x._xp
     return xp.array_class._make(x._value, Node(_alias_recipe(xp), (), (x._node,), (), x.shape, x.dtype))
 
 
-def source(x: Any, private: bool) -> Any:
+def source(x: Any, private: bool, recording: bool) -> Any:
     """Return what to differentiate by: a fresh leaf, or a node of its own where `x` has a history that goes on.
 
-    A leaf that is `private` has a copy of what others may write into.
+    A leaf that is `private` has a copy of what others may write into. `recording` is what the caller does.
     """
-    if x._node is not None and mode().recording:
+    if x._node is not None and recording:
         return alias(x)
     value, xp = x._value, x._xp
     if private and not isinstance(value, Array) and not xp._backend.immutable:
@@ -55,15 +59,17 @@ def recorded(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def beyond(nodes: Iterable[Edge | None], own: set[Edge]) -> bool:
-    """Tell whether anything leads to `nodes` but the fresh leaves among `own`."""
+    """Tell whether anything leads to `nodes` but the fresh leaves among `own`, and those of calls that are over."""
     stack = [node for node in set(nodes) if node is not None]
     seen = set(stack)
     while stack:
         node = stack.pop()
-        if node in own or node.__class__ is Leaf:
-            if node.__class__ is not Leaf or node not in own:
+        if node.__class__ is Leaf:
+            if node not in own and node not in _spent:
                 return True
             continue
+        if node in own:
+            return True
         for edge in node.edges:
             if (edge.__class__ is Node or edge.__class__ is Leaf) and edge not in seen:
                 seen.add(edge)
@@ -116,14 +122,26 @@ class Tape:
     def __init__(self, call: Call, has_aux: bool = False, private: bool = False) -> None:
         self.call, self.xp = call, call.xp
         self.outer = mode().recording
-        self.sources = [source(x, private) for x in call.variables]
+        self.sources = recorded(self._sources, private)
         self.nodes: list[Edge] = [x._node for x in self.sources]
         self.own = set(self.nodes)
-        result = recorded(call.run, [alias(x) for x in self.sources])
+        result = recorded(self._run)
+        _spent.update(node for node in self.nodes if node.__class__ is Leaf)
         result, aux = call.split(result, has_aux)
         self.outputs, self.tree = call.outputs(result, call.xp)
         leaves, tree = flatten(aux)
         self.aux = unflatten(tree, [self.value(x) if isinstance(x, self.xp.array_class) else x for x in leaves])
+
+    def _sources(self, private: bool) -> list[Any]:
+        """Return what to differentiate by, and let the function record what was made in inference mode."""
+        given, make = self.call.given, self.xp.array_class._make
+        for i, x in enumerate(given):
+            if getattr(x, "_inference", False) and x._node is None:
+                given[i] = make(x._value)
+        return [source(x, private, self.outer) for x in self.call.variables]
+
+    def _run(self) -> Any:
+        return self.call.run([alias(x) for x in self.sources])
 
     def value(self, x: Any) -> Any:
         """Return a result for the caller: what only this call's variables lead to has no history outside."""
@@ -271,6 +289,7 @@ def linearize(func: Callable[..., Any], *primals: Any, has_aux: bool = False) ->
     probes = [xp.zeros_like(y).requires_grad_() for y in tape.outputs]
     pulled = recorded(tape.pull, probes, True)
     nodes = [p._node for p in probes]
+    _spent.update(nodes)
     outside = beyond([g._node for g in pulled], {*tape.own, *nodes})
 
     def push(*tangents: Any) -> Any:
