@@ -158,6 +158,19 @@ def test_gradients_of_some_inputs(backend):
     assert ad.autograd.grad(ad.sum(z), y)[0].tolist() == [0.0, 0.25]
 
 
+@pytest.mark.parametrize("name", TRAPS)
+def test_a_recorded_pass_is_safe_as_well(name):
+    """What was recorded in the mode is safe to any order, wherever its derivatives are recorded."""
+    function, bad = TRAPS[name]
+    x = ad.tensor([bad, *POINTS], requires_grad=True)
+    y = zero_safe(masked(function, bad))(x)
+    (g,) = ad.autograd.grad(y, x, create_graph=True)
+    (h,) = ad.autograd.grad(ad.sum(g), x, create_graph=True)
+    (k,) = ad.autograd.grad(ad.sum(h), x)
+    assert [d[0].item() for d in (g, h, k)] == [0.0, 0.0, 0.0]
+    assert np.isfinite(array(k)).all()
+
+
 def test_complex(backend):
     z = ad.tensor([0.0 + 0.0j, 3.0 + 4.0j])
 
