@@ -18,10 +18,9 @@ def test_behaviour(row, backend, record_property):
 
 
 def test_the_page_shows_the_table():
-    """Written by `python tests/parity/behaviours`."""
+    """Written by `python tests/parity/behaviours`; that all rows hold is the test above."""
     pytest.importorskip("torch")
-    pytest.importorskip("jax")
-    assert PAGE.read_text(encoding="utf-8") == as_markdown(ROWS)
+    assert PAGE.read_text(encoding="utf-8") == as_markdown(ROWS, lambda row, backend: True)
 
 
 def test_sentences_are_said_once():

@@ -117,6 +117,15 @@ def check(row: Row, backend: str) -> None:
         assert row.warning or not ours.warned, text
 
 
+def holds(row: Row, backend: str) -> bool:
+    """Tell whether the row is true of a backend."""
+    try:
+        check(row, backend)
+    except AssertionError:
+        return False
+    return True
+
+
 def leaf(ag: Any, *values: float) -> Any:
     """Give a leaf that requires grad."""
     return ag.tensor(list(values) or [1.0, 2.0], requires_grad=True)
