@@ -8,8 +8,8 @@ from typing import Any
 
 from .arrays import BINARY, COMPARE, UNARY
 from .backends import Backend, backend_of, default_backend, extra_ops, get_backend
-from .errors import BackendMismatchError
-from .graph import Leaf
+from .errors import BackendMismatchError, GradientError
+from .graph import Leaf, Node
 from .keys import index_value, is_basic, plain_key
 from .modes import mode
 from .namespaces import Bound, Lower, Namespace
@@ -194,6 +194,12 @@ def _register(backend: Any, cls: Any) -> None:
         return
 
     def flatten(x: Any) -> tuple[tuple[Any, ...], Any]:
+        if x._node.__class__ is Node and mode().transforming:
+            raise GradientError(
+                f"a tensor of shape {tuple(x.shape)} whose gradient is being taken was taken apart by {backend.name}, to "
+                "be compiled or as a tree, and its history would be lost: transform inside, as in jit(grad(f)), and "
+                "map over trees with autodiff_api.trees.tree_map"
+            )
         return (x._value,), x._node.__class__ is Leaf
 
     def unflatten(requires_grad: Any, children: Any) -> Any:

@@ -31,6 +31,7 @@ class Mode:
 
     recording: bool = True
     inference: bool = False
+    transforming: bool = False  # a function of one of the transformations that go backward is running
     watchers: tuple[Watcher, ...] = ()
 
 

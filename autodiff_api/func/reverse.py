@@ -51,7 +51,7 @@ def source(x: Any, private: bool, recording: bool) -> Any:
 
 def recorded(function: Callable[..., Any], *args: Any) -> Any:
     """Call a function while operations are recorded, whatever the mode outside."""
-    token = MODE.set(replace_mode(mode(), recording=True, inference=False))
+    token = MODE.set(replace_mode(mode(), recording=True, inference=False, transforming=True))
     try:
         return function(*args)
     finally:
