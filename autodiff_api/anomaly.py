@@ -63,6 +63,8 @@ class Anomaly(Watcher):
             token = PARENT.set(node)
             try:
                 found = list(pull(given, saved, xp))
+            except AnomalyError:  # of a pass inside: it says all there is to say
+                raise
             except Exception as error:
                 error.add_note(f"This happened in the derivative of {node.name()!r} {recorded_at(node)}".rstrip())
                 raise

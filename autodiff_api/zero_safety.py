@@ -51,6 +51,31 @@ def guarded(recipe: Recipe) -> Recipe:
     return made
 
 
+class Enclosed:
+    """The recipe of one call of a loop or of a user's function, with its pulls run in the mode."""
+
+    def __init__(self, recipe: Any) -> None:
+        self.recipe = recipe
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.recipe, name)
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """What a walk asks for."""
+        targets, _, *rest = self.recipe.parts
+        return (targets, self.pull, *rest)
+
+    def pull(self, t: Any, saved: tuple[Any, ...], xp: Any) -> Any:
+        """Return the cotangents of the targets."""
+        with zero_safe():
+            return self.recipe.pull(t, saved, xp)
+
+    def pull_for(self, targets: tuple[int, ...]) -> Pull:
+        """Return a `pull` that gives only some of the cotangents."""
+        return zero_safe()(self.recipe.pull_for(targets))  # type: ignore[no-any-return]
+
+
 def is_bare(node: Node) -> bool:
     """Tell whether a node's op is element-wise, and its recipe not guarded."""
     return isinstance(node.recipe.op.rule, Elementwise) and not isinstance(node.recipe, Guarded)
@@ -59,10 +84,12 @@ def is_bare(node: Node) -> bool:
 class Zeros(Watcher):
     """Guards what is recorded, and what a pass comes to."""
 
-    def recorded(self, node: Node) -> None:
+    def recorded(self, node: Any) -> None:
         """Guard a node for all passes to come."""
         if is_bare(node):
             node.recipe = guarded(node.recipe)
+        elif not isinstance(recipe := node.recipe, Recipe):
+            node.recipe = Enclosed(recipe)
 
     def around(self, walk: Any, node: Node, t: Any, targets: tuple[int, ...], pull: Pull) -> Pull:
         """Guard a node that was recorded outside."""

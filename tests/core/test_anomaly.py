@@ -219,6 +219,29 @@ def test_nested_transformations(name, backend):
     fails(call, "# the line of the root", "'Where'", "# the line of the where")
 
 
+def test_operations_with_several_outputs(backend):
+    def call(entry):
+        a = ad.tensor([[1.0, entry], [entry, 1.0]], requires_grad=True)
+        with autograd.detect_anomaly():
+            values, vectors = ad.linalg.eigh(a)  # the line of the matrix
+            (ad.sum(values) + vectors[0, 1]).backward()
+        return a.grad
+
+    assert call(0.5).shape == (2, 2)
+    fails(lambda: call(0.0), "Function 'LinalgEigh'", "# the line of the matrix")
+
+
+def test_a_loop_in_one_node():
+    def work(c):
+        return ad.scan(lambda c, x: (ad.where(x > 5, ad.sqrt(c - 1.0), 1.0 * x), None), c, ad.ones(3))[0]
+
+    def call():
+        with autograd.detect_anomaly():
+            ad.grad(work)(ad.tensor(1.0))
+
+    fails(call, "Function 'Sqrt'", "lambda c, x", "The zeros come from 'Where'", "as part of the derivative of 'Scan'")
+
+
 def test_a_nan_of_the_second_derivative(backend):
     """The nan arises in the derivative of a derivative: both lines are shown."""
 

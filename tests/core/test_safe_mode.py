@@ -193,6 +193,32 @@ def test_with_checkpoint_and_vmap(backend):
     assert array(ad.vmap(ad.grad(zero_safe(ad.checkpoint(f))))(x)).tolist() == expected
 
 
+def test_loops_and_custom_functions(backend):
+    """The pass through the body of a node of its own is safe, too, wherever that body is differentiated."""
+
+    class Inner(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return ad.where(x > 5, ad.sqrt(x - 1.0), 0.0)
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            x = x.detach().requires_grad_()
+            with ad.enable_grad():
+                y = ad.where(x > 5, ad.sqrt(x - 1.0), 0.0)
+            return ad.autograd.grad(y, x, g)[0]
+
+    def scanned(c):
+        return ad.scan(lambda c, x: (ad.where(x > 5, ad.sqrt(c - 1.0), 1.0 * x), None), c, ad.ones(3))[0]
+
+    for work in (scanned, Inner.apply):
+        assert np.isnan(ad.grad(work)(ad.tensor(1.0)).item())
+        assert ad.grad(zero_safe(work))(ad.tensor(1.0)).item() == 0.0
+        assert zero_safe(ad.grad(work))(ad.tensor(1.0)).item() == 0.0
+
+
 def test_a_detected_anomaly_is_gone():
     def f(x):
         return ad.sum(ad.where(x > 0, ad.sqrt(x), 0.0))
