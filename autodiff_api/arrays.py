@@ -160,6 +160,10 @@ class Array:
         common = xp.result_type(*arrays)
         return xp.stack([xp.astype(x, common, copy=False) for x in arrays])
 
+    def _fact(self) -> str:
+        """Say for a tensor's repr what this array adds to the one that it holds."""
+        return ""
+
     # --- operators ---
 
     if (

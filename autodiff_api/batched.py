@@ -117,7 +117,8 @@ class Batched(Array):
         return complex(self._shared("one number", "compute with arrays, where it may differ"))
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self._shared("a DLPack capsule", "compute with functions of arrays, or outside vmap").__dlpack__(**options)
+        remedy = "compute with functions of arrays, or outside vmap"
+        return self._shared("a DLPack capsule", remedy).__dlpack__(**options)
 
     def __dlpack_device__(self) -> Any:
         return self._value.__dlpack_device__()

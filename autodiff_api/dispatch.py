@@ -12,6 +12,7 @@ from typing import Any
 from . import spellings
 from .arrays import sizes
 from .binding import namespace
+from .levels import current
 from .namespaces import EXTENSIONS, Namespace
 
 CREATION = {"arange", "array", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "tensor", "zeros"}
@@ -53,12 +54,15 @@ def names() -> set[str]:
 
 
 def creator(name: str) -> Callable[..., Any]:
-    """Return a creation function that makes tensors on the default backend."""
+    """Return a creation function that makes tensors on the default backend, of the highest level in use.
+
+    So what a function makes takes on in place what `vmap` or `jvp` gives it.
+    """
 
     def create(*args: Any, **kwargs: Any) -> Any:
         if name in SHAPED and len(args) > 1:
             args = (sizes(args),)
-        return getattr(namespace(), name)(*args, **kwargs)
+        return getattr(current(namespace()), name)(*args, **kwargs)
 
     like = getattr(Namespace, name)
     signature = inspect.signature(like)

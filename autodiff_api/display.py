@@ -6,13 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array
 from .backends import default_backend
 
 
 def describe(x: Any) -> str:
-    """Return the repr of a tensor: values to 4 digits, then what is not the default."""
-    facts = [_values(x)]
-    xp = x._xp
+    """Return the repr of a tensor: values to 4 digits, then what is not the default.
+
+    Inside a transformation these are the values for all that it maps over, and then what belongs to each level.
+    """
+    xp, value, levels = x._xp, x._value, []
+    while isinstance(value, Array):
+        levels.append(value._fact())
+        value = value._value
+    facts = [_values(x, value), *filter(None, levels)]
     if not _default_dtype(x):
         facts.append(f"dtype={dtype_name(x.dtype)}")
     if xp._backend.name != default_backend():
@@ -24,11 +31,11 @@ def describe(x: Any) -> str:
     return f"tensor({', '.join(facts)})"
 
 
-def _values(x: Any) -> str:
+def _values(x: Any, value: Any) -> str:
     try:
-        host = x._xp._backend.to_numpy(x._value)
+        host = x._xp._engine().to_numpy(value)
     except Exception:  # a tracer has no values yet: show what it is
-        return f"<{type(x._value).__name__}>, shape={tuple(x.shape)}"
+        return f"<{type(value).__name__}>, shape={tuple(x.shape)}"
     if host.size == 0:
         return f"[], shape={tuple(x.shape)}" if x.ndim != 1 else "[]"
     if host.dtype.kind == "V":  # bfloat16 and its like, which NumPy's formatter takes for integers

@@ -103,6 +103,9 @@ class Dual(Array):
     def __complex__(self) -> complex:
         return complex(self._value)
 
+    def _fact(self) -> str:
+        return "" if self._tangent is None else f"tangent={self._tangent}"
+
     def __repr__(self) -> str:
         return f"dual({self._value}, tangent={self._tangent})"
 

@@ -125,7 +125,12 @@ class Functions:
         endpoint: bool = True,
         requires_grad: bool = False,
     ) -> Any:
-        """Return `num` evenly spaced numbers over an interval."""
+        """Return `num` evenly spaced numbers over an interval; an end that is a 0-d tensor keeps its graph."""
+        own = self._highest(start, stop)
+        ends = [x for x in (start, stop) if isinstance(x, own.array_class)]
+        if ends:
+            steps = own.linspace(0, 1, num, dtype=dtype or own.result_type(*ends), device=device, endpoint=endpoint)
+            return own.asarray(start + (stop - start) * steps, dtype=dtype, requires_grad=requires_grad)
         where = self._device(device)
         value = self._lower.linspace(start, stop, num, dtype=dtype, device=where, endpoint=endpoint)
         return self._new(value, requires_grad=requires_grad)

@@ -7,11 +7,11 @@ one more integer array, and the axes that integer arrays made are moved to where
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import OperandError
 from .batches import unknown_shape
 from .batching import give_axis
 
@@ -150,6 +150,8 @@ def _from_place(value: Any, how: Plan, hidden: bool, xp: Any) -> Any:
     shape = value.shape[1:] if hidden else value.shape
     while len(shape) > how.rank and shape[0] == 1:  # x[0] = [[1, 2]]
         shape = shape[1:]
+    if len(shape) > how.rank:
+        raise OperandError(f"x[key] = value: x[key] has {how.rank} axes, and the value shape {tuple(shape)}")
     value = xp.reshape(value, (value.shape[0] if hidden else 1, *(1,) * (how.rank - len(shape)), *shape))
     if not (how.by_number and how.place and how.advanced):
         return value
@@ -177,12 +179,27 @@ def _written(
 
 
 def _where(x: Any, key: Any, value: Any, hidden: bool, xp: Any, merged: Callable[[Any, Any], Any]) -> Any:
-    """Write one value through a mask: which elements it selects need not be known."""
-    parts = key if isinstance(key, tuple) else (key,)
-    if len(parts) != 1 or math.prod(getattr(value, "shape", ())[1 if hidden else 0 :]) != 1:
+    """Write through a mask what is the same for all that it selects: which those are need not be known."""
+    parts = parts_of(key, x.ndim - 1)
+    masks = [part for part in parts if isinstance(part, Hidden)]
+    if len(masks) > 1 or not all(isinstance(p, Hidden) or (isinstance(p, slice) and p == slice(None)) for p in parts):
         raise unknown_shape("x[mask] = values", "the mask differs from one to the next")
-    mask = parts[0].value
-    mask = xp.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
+    (mask,) = (part.value for part in masks)
+    before, made = parts.index(masks[0]), mask.ndim - 1
+    after = x.ndim - 1 - before - made
     if hasattr(value, "ndim"):
-        value = xp.astype(xp.reshape(value, (-1, *(1,) * (x.ndim - 1))), x.dtype)
+        value = _for_mask(value, hidden, made, after, x, xp)
+    mask = xp.reshape(mask, (mask.shape[0], *(1,) * before, *mask.shape[1:], *(1,) * after))
     return xp.where(mask, merged(x, value), x)
+
+
+def _for_mask(value: Any, hidden: bool, made: int, after: int, x: Any, xp: Any) -> Any:
+    """Give a value that is written through a mask of `made` axes, which are one axis of the value, the rank of `x`."""
+    shape = value.shape[hidden:]
+    split = len(shape) - after - 1
+    if split >= 0:
+        if shape[split] != 1:
+            raise unknown_shape("x[mask] = values", "the mask differs from one to the next")
+        shape = (*shape[:split], *(1,) * made, *shape[split + 1 :])
+    missing = (1,) * (x.ndim - 1 - len(shape))
+    return xp.astype(xp.reshape(value, (value.shape[0] if hidden else 1, *missing, *shape)), x.dtype)

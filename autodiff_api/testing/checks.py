@@ -26,7 +26,7 @@ from .setting import SINGLE, Setting, dtypes_of
 from .verdicts import LawError
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
-THOROUGH = (
+THOROUGH = (  # the others look at leading samples only
     "value",
     "forms",
     "kernels",
@@ -35,7 +35,7 @@ THOROUGH = (
     "second order",
     "vmap",
     "many",
-)  # the others look at leading samples only
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Checks:
         """Return the samples that a check looks at."""
         found = [s for s in samples_of(function) if dtype_of(s, dtype in SINGLE.values()) == dtype]
         found = [s for s in found if self._has_dtypes(s, dtype in SINGLE.values())]
-        if law == "forms":
+        if law == "forms" or (law in ("vmap", "many") and self.backend.compile is not None):  # each a program there
             found = list({_form(s): s for s in reversed(found)}.values())[::-1]
         return found if dtype in self.widest and law in self.thorough else found[:1]
 
