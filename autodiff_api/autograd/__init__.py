@@ -22,7 +22,7 @@ from ..modes import (
     set_grad_enabled,
 )
 from ..zero_safety import zero_safe
-from . import function, graph
+from . import function, functional, graph
 
 __all__ = [
     "Function",
@@ -34,6 +34,7 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "function",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

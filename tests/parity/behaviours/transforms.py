@@ -170,19 +170,41 @@ def hessian_of_second(ag):
     return ag.func.hessian(lambda x, y: total(x * y), argnums=1)(point(ag), point(ag))
 
 
-def functional(ag, name):
-    """Give PyTorch's torch.autograd.functional, whose hvp and vhp are ours on the top floor."""
-    return getattr(getattr(ag.autograd, "functional", ag), name)
+@transforms("`autograd.functional.jacobian` and `hessian` of several inputs: tuples of tuples")
+def functional(ag):
+    def f(x, y):
+        return (x * x * y).sum()
+
+    x, functional = point(ag), ag.autograd.functional
+    return functional.jacobian(f, (x, x)), functional.hessian(f, (x, x))
 
 
-@transforms("`hvp(f, x, v)` gives f(x) and the Hessian's product with v")
+@transforms("they are detached, unless `create_graph=True`")
+def functional_create_graph(ag):
+    x, jacobian = leaf(ag), ag.autograd.functional.jacobian
+    jacobian(cubes, x, create_graph=True).sum().backward()
+    return jacobian(cubes, x).requires_grad, x.grad
+
+
+@transforms("`autograd.functional.vjp` and `jvp`: the value and the product")
+def functional_products(ag):
+    v, functional = ag.tensor([1.0, 10.0]), ag.autograd.functional
+    return functional.vjp(cubes, point(ag), v), functional.jvp(cubes, point(ag), v)
+
+
+@transforms("`strict=True`: what does not depend on an input is an error", error="is independent of input 1")
+def functional_strict(ag):
+    ag.autograd.functional.jacobian(lambda x, y: x * 2.0, (point(ag), point(ag)), strict=True)
+
+
+@transforms("`functional.hvp(f, x, v)` gives f(x) and the Hessian's product with v")
 def hvp(ag):
-    return functional(ag, "hvp")(total, point(ag), ag.tensor([1.0, 10.0]))
+    return ag.autograd.functional.hvp(total, point(ag), ag.tensor([1.0, 10.0]))
 
 
-@transforms("`vhp(f, x, v)` gives f(x) and v's with the Hessian")
+@transforms("`functional.vhp(f, x, v)` gives f(x) and v's with the Hessian")
 def vhp(ag):
-    return functional(ag, "vhp")(total, point(ag), ag.tensor([1.0, 10.0]))
+    return ag.autograd.functional.vhp(total, point(ag), ag.tensor([1.0, 10.0]))
 
 
 # vmap
