@@ -94,8 +94,6 @@ def buffers(held: Any) -> dict[int, int]:
         x = waiting.pop()
         if isinstance(x, tuple | list):
             waiting += x
-        elif isinstance(x, slice):
-            waiting += (x.start, x.stop, x.step)
         elif isinstance(x, type) or x is None or x.__class__ in SCALARS:
             continue
         elif hasattr(x, "_value"):

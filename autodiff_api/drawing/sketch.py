@@ -34,7 +34,7 @@ class Arrow:
     target: int
     label: str = ""
     back: bool = False
-    place: int = 0  # which argument, where a box is one op: x * x has two arrows
+    place: int = 0  # which argument: x * x has two arrows
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,10 @@ class Sketcher:
         for i, node in enumerate(self.ops):
             place = self.places[i]
             self.members.setdefault(place, []).append(node)
-            single = place not in self.folded
             for slot, edge in enumerate(node.edges):
                 source, label = self._source(edge)
                 if source is not None:
-                    self.uses[source, place, label, slot if single else 0] = None
+                    self.uses[source, place, label, slot] = None
         self.ends = [(name, edge, *self._source(edge)) for name, edge in self.outputs.items()]
 
     def _source(self, edge: Any) -> tuple[Any, str]:

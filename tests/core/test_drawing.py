@@ -6,7 +6,7 @@ import gc
 import random
 import re
 import tracemalloc
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -155,6 +155,24 @@ def test_boxes_keep_their_distance(program):
     assert all(w / 2 <= x + 1e-6 and x + w / 2 <= layout.width + 1e-6 for x, _, w, _ in boxes)
 
 
+def test_arrows_cross_no_more_than_they_must():
+    """A leaf stands right above the first op that uses it, in the order in which they are used."""
+    leaves = [leaf(2) for _ in range(6)]
+    total = 0
+    for x in reversed(leaves):
+        total = total + ad.sin(x) * 2
+    sketch = ad.draw(total).sketch
+    layout = Layout(sketch, [svg._size(sketch, v) for v in sketch.vertices])
+    for i, vertex in enumerate(sketch.vertices):
+        if vertex.kind == "leaf":
+            users = [layout.layer[a.target] for a in sketch.arrows if a.source == i]
+            assert layout.layer[i] == min(users) - 1
+    steps = [pair for way in layout.ways for pair in pairwise(way)]
+    for (a, b), (c, d) in combinations(steps, 2):
+        if layout.layer[a] == layout.layer[c]:
+            assert (layout.x[a] - layout.x[c]) * (layout.x[b] - layout.x[d]) >= 0
+
+
 # --- what a reader sees ---
 
 
@@ -226,6 +244,24 @@ def test_leaves_of_a_loop_are_one():
     picture = ad.draw(net(ad.ones(2)), net)
     assert titles(picture, "leaf") == ["0.weight … 99.weight", "0.bias … 99.bias"]
     assert ["100 leaves", "(2, 2) float64"] in [v.facts for v in picture.sketch.vertices]
+
+
+def test_a_loop_whose_shapes_change_is_folded():
+    """If steps of one shape don't repeat often enough, steps of any shape may."""
+    x = y = leaf(1)
+    for _ in range(150):
+        y = ad.concat([y, ad.sin(x) * 2])
+    sin, multiply, concat = [v for v in ad.draw(y).sketch.vertices if v.kind == "op"]
+    assert (sin.facts, multiply.facts) == (["(1,) float64", "saves 8 B in all"], ["(1,) float64"])
+    assert concat.facts == ["150 shapes"] and concat.loop == 0
+
+
+def test_leaves_far_away_are_one():
+    net = ad.nn.Sequential(ad.nn.Linear(2, 2), ad.nn.Linear(2, 3), ad.nn.Linear(3, 1))
+    picture = ad.draw(net(ad.ones(2)), net, depth=1)
+    assert titles(picture) == ["add"] and titles(picture, "rest") == ["8 more operations"]
+    far, near = [v for v in picture.sketch.vertices if v.kind == "leaf"]
+    assert (far.title, far.facts) == ("0.weight … 2.weight", ["5 leaves"]) and near.title == "2.bias"
 
 
 def test_depth():
@@ -328,6 +364,21 @@ def test_summary_of_several_outputs_counts_what_they_share_once():
     x = leaf(100)
     y = ad.exp(x)
     assert ad.summary([y * y, y * 2]).bytes == ad.summary({"a": [y * y], "b": y + 1}).bytes == 1600
+
+
+def test_summary_counts_tangents_and_indices():
+    found = []
+
+    def f(x):
+        w = ad.ones_like(x).detach().requires_grad_()
+        found.append({row.op: row.bytes for row in ad.summary(w * x)})
+        return x
+
+    ad.jvp(f, (np.ones(100),), (np.ones(100),))
+    assert found == [{"(leaves)": 800, "(constants)": 1600, "multiply": 0}]
+    xp = ad.namespace("numpy")
+    added = xp.scatter_add(leaf(5), (np.asarray([0, 1, 0]),), xp.ones(3))
+    assert {row.op: row.bytes for row in ad.summary(added)} == {"(leaves)": 40, "(constants)": 24, "scatter_add": 24}
 
 
 def test_what_is_kept_elsewhere_is_not_held():

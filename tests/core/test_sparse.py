@@ -195,6 +195,35 @@ def test_random_functions(steps, index):
     np.testing.assert_allclose(hessian(energy)(x).toarray(), ad.hessian(energy)(x), rtol=1e-9, atol=1e-8)
 
 
+def test_outputs_of_outputs():
+    """A pattern that is asked for is kept, although others were computed from it."""
+    x = ad.asarray(RNG.normal(size=3), requires_grad=True)
+    y = x * 2
+    z = ad.sum(y) + y[::-1]
+    assert pattern_of([y, z], [x._node]).toarray().tolist() == [*np.eye(3, dtype=bool).tolist(), *[[True] * 3] * 3]
+
+
+def test_halves_that_disagree():
+    """An operation that mixes all makes one half of a Hessian's pattern too full; the other knows better."""
+
+    class Twice(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * 2
+
+    def energy(x):
+        return ad.sum(Twice.apply(x[:3]) * x[3:])
+
+    pattern = sparsity(ad.grad(energy))(np.ones(6)).toarray()
+    assert (pattern != pattern.T).any()
+    found = hessian(energy, chunk_size=1)(np.ones(6))
+    assert found.nnz == 6 and (found.toarray() == 2 * np.eye(6)[[3, 4, 5, 0, 1, 2]]).all()
+
+
 # --- large ones ---
 
 
@@ -285,6 +314,25 @@ def test_memory():
     assert peak < 60e6
 
 
+def test_memory_of_long_chains():
+    """Patterns on the way are let go of: 400 of them would be 100 MB."""
+
+    def f(x):
+        for _ in range(400):
+            x = ad.roll(x, 1)
+        return x
+
+    x = ad.asarray(np.ones(20_000), requires_grad=True)
+    y = f(x)
+    tracemalloc.start()
+    try:
+        assert pattern_of([y], [x._node]).nnz == 20_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10e6
+
+
 def test_many_colors_run_in_turns(passes, monkeypatch):
     monkeypatch.setattr(matrices, "ROOM", 100)
     turns = []
@@ -336,6 +384,14 @@ def test_shapes_and_other_arguments():
     assert jacobian(f, argnums=0)(w, x).shape == (12, 4)
     assert jacobian(lambda x: x**2)(np.asarray(3.0)).toarray() == [[6.0]]
     assert hessian(f, argnums=-1)(w[:1], np.asarray([2.0]), power=3).shape == (1, 1)
+
+
+def test_dtypes():
+    """The matrix has the dtype that the passes have."""
+    x = np.ones(3, dtype=np.float32)
+    assert jacobian(lambda x: x * 2)(x).dtype == np.float32
+    exact = jacobian(lambda x: ad.astype(x, ad.namespace("numpy").float64) * (1 / 3))(x)
+    assert exact.dtype == np.float64 and exact[0, 0] == 1 / 3
 
 
 def test_a_python_if_is_as_it_was_here():
@@ -395,6 +451,19 @@ def test_through_checkpoints():
 
 # --- colouring ---
 
+# Where columns in their order, or the fullest first, need fewer colours; where columns seemed to need fewer than rows.
+FULLEST_FIRST = np.asarray([
+    [0, 1, 0, 1, 0, 0], [0, 0, 1, 0, 0, 1], [0, 1, 0, 1, 0, 1], [1, 0, 1, 0, 0, 0], [0, 0, 1, 1, 0, 0],
+    [1, 0, 0, 0, 0, 1],
+])  # fmt: skip
+IN_ORDER = np.asarray([
+    [0, 1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 1, 0], [1, 0, 0, 1, 1, 0, 1], [0, 0, 0, 0, 0, 1, 1], [1, 0, 0, 1, 0, 1, 0],
+    [0, 1, 0, 0, 0, 0, 0],
+])  # fmt: skip
+ROWS_AFTER_ALL = np.asarray([
+    [0, 1, 1, 0, 1, 0, 1], [0, 0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0, 1], [0, 1, 0, 1, 1, 0, 1],
+    [1, 1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0],
+])  # fmt: skip
 RANDOM = [sp.random_array(shape, density=density, rng=seed) for seed, (shape, density) in enumerate(
     itertools.product([(30, 20), (20, 30), (1, 9), (9, 1), (40, 40), (5, 0)], [0.0, 0.05, 0.2, 1.0])
 )]  # fmt: skip
@@ -437,6 +506,9 @@ def test_symmetric_coloring(seed):
     (np.ones((2, 50)), None, 2),
     (np.ones((50, 2)), None, 2),
     (np.ones((5, 5)), "symmetric", 5),
+    (FULLEST_FIRST, "columns", 3),
+    (IN_ORDER, "columns", 4),
+    (ROWS_AFTER_ALL, None, 4),
 ])  # fmt: skip
 def test_number_of_colors(pattern, by, count):
     found = color(pattern, by)
@@ -448,7 +520,8 @@ def test_what_counts_as_a_pattern():
     dense = np.asarray([[0.0, 2.0], [1.0, 0.0]])
     stored = sp.csr_array((np.asarray([0.0, 2.0, 1.0]), np.asarray([0, 1, 0]), np.asarray([0, 2, 3])), shape=(2, 2))
     for given_pattern in (dense, dense != 0, sp.coo_array(dense), sp.csc_matrix(dense), stored, dense.tolist()):
-        assert color(given_pattern).pattern.toarray().tolist() == [[False, True], [True, False]]
+        found = color(given_pattern).pattern
+        assert found.nnz == 2 and found.toarray().tolist() == [[False, True], [True, False]]
 
 
 # --- errors ---
