@@ -123,8 +123,7 @@ class Walk(HookCalls):
                     edge = edges[i]
                     if conj or edge.dtype is not dtype or g.dtype is not dtype or g.shape != edge.shape:
                         if g is NOTHING:
-                            self._left_out(edge, pending, uses)
-                            continue
+                            continue  # what else arrives there is complete at the end, at the latest
                         g = settle(g, edge, xp, recipe)
                     if edge is follow:
                         t = t + g
@@ -147,13 +146,6 @@ class Walk(HookCalls):
                     heappush(heap, (-follow.seq, follow))
                     follow = None
                 node = follow
-
-    def _left_out(self, edge: Edge, pending: dict[Edge, Any], uses: dict[Leaf, int] | None) -> None:
-        """Note that nothing arrives at an edge by this way, which may have been the last."""
-        if uses is not None and edge in uses:
-            uses[edge] -= 1
-            if not uses[edge] and edge in pending:
-                self._complete(edge, pending.pop(edge))
 
     def fetch(self, node: Node, heap: Sequence[tuple[int, Node]] = ()) -> tuple[Any, ...]:
         """Return what a node saved, wherever it is; in the heap are nodes whose turn comes later."""
@@ -264,11 +256,6 @@ def held(value: Any, xp: Any) -> Any:
 
 def lift(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """Turn saved values into tensors connected to the graph, so that a formula can itself be recorded."""
-    if getattr(node.recipe, "opaque", False):
-        return node.recipe.lifted(saved)  # type: ignore[attr-defined, no-any-return]
-    own = getattr(node.recipe, "lift", None)  # what is no op of the tables knows better what it saved
-    if own is not None:
-        return own(node, saved)  # type: ignore[no-any-return]
     own = getattr(node.recipe, "lift", None)  # what is no op of the tables knows better what it saved
     if own is not None:
         return own(node, saved)  # type: ignore[no-any-return]

@@ -54,7 +54,7 @@ class Opaque:
         equal = () if self.lower.dtypes_are_single else self.complexes
         return (self.targets, self.pull, self.lower, *self.complexes, equal, False, bool(self.sources))
 
-    def lifted(self, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    def lift(self, node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return what a pass that is recorded gets of what was saved."""
         return saved
 

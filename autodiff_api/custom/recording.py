@@ -87,7 +87,7 @@ class Call(Opaque):
                 made.append(kept.array._make(value, kept.node if history else None))
         return tuple(made)
 
-    def lifted(self, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    def lift(self, node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return what a pass that is recorded gets of what was saved; with a mark that it is one."""
         return (*self.unpack(saved), RECORDED)
 

@@ -23,7 +23,7 @@ from ..tensors import Tensor
 from ..walks import Walk
 from .applying import BELOW, call, context_of
 from .context import FunctionCtx
-from .definition import Definition, Outcome, place
+from .definition import Definition, Outcome, node_of, place
 from .mapped import Mapped
 from .recording import checked, fitted
 
@@ -42,13 +42,18 @@ class Floor:
         """Return a lower array as a tensor of its own, which may be changed in place."""
         return self.xp.array_class._make(value) if self.bare else value._as_now()
 
-    def array(self, x: Any) -> Any:
-        """Return a tensor as a lower array."""
-        if self.xp.above(x) is not None:
+    def call(self, definition: Definition, args: Sequence[Any]) -> Outcome:
+        """Apply a function on this level; its outputs must belong here."""
+        outcome = call(definition, args)
+        if any(self.xp.above(x) is not None for x in outcome.outputs):
             raise GraphError(
                 f"{self.name}: a tensor of the transformation that it runs in came in by another way than as an "
                 "argument; pass it as one"
             )
+        return outcome
+
+    def array(self, x: Any) -> Any:
+        """Return a tensor as a lower array."""
         x = lift(x, self.xp)
         return x._value if self.bare else x
 
@@ -64,7 +69,7 @@ def over_duals(definition: Definition, args: list[Any], xp: Namespace) -> Outcom
     primals = [floor.tensor(x._value._value) if mine else x for x, mine in zip(args, own, strict=True)]
     tangents = [x._value._tangent if mine else None for x, mine in zip(args, own, strict=True)]
     with entered(floor.xp):
-        outcome = call(definition, primals)
+        outcome = floor.call(definition, primals)
         moved: Sequence[Any] = [None] * len(outcome.outputs)
         if any(t is not None for t in tangents):
             moved = Push(definition, duals, floor, primals, tangents, outcome).tangents()
@@ -163,7 +168,15 @@ class Push:
                     seeds.append((g._node, t))
         nodes = {k: x._node for k, x in leaves.items()}
         back = Walk(True, not self.floor.bare, nodes.values(), over=self.over).run(seeds)
-        return {k: back[node] for k, node in nodes.items() if node in back}
+        return {k: self._loose(back[node]) for k, node in nodes.items() if node in back}
+
+    def _loose(self, t: Any) -> Any:
+        """Return a tangent without a history that only this transposition has made: nothing given had one."""
+        given = [*self.primals, *(t if self.over is None or t is None else t._value for t in self.given)]
+        if self.floor.bare or any(node_of(x) is not None for x in given):
+            return t
+        make = self.floor.xp.array_class._make
+        return make(t._value) if self.over is None else self.over.array_class._make(make(t._value._value), t._hidden)
 
 
 def _zeros(x: Any) -> Any:
@@ -190,12 +203,12 @@ def over_batched(definition: Definition, args: list[Any], xp: Namespace) -> Outc
     make = batched.array_class._make
     with entered(floor.xp):
         if not any(hidden):
-            outcome, flags = call(definition, given), [False] * len(args)
+            outcome = floor.call(definition, given)
             flags = [False] * len(outcome.outputs)
         elif definition.vmap is not None:
             outcome, flags = _by_vmap(definition, hidden, given)
         else:
-            outcome = call(Mapped(definition, hidden).definition, given)
+            outcome = floor.call(Mapped(definition, hidden).definition, given)
             flags = [True] * len(outcome.outputs)
     outputs = [
         make(floor.array(x), flag) if isinstance(x, Tensor) else x

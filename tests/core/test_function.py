@@ -546,6 +546,23 @@ def test_once_differentiable_refuses_where_pytorch_does_not(backend):
         g.sum().backward()
     with pytest.raises(RuntimeError, match="once_differentiable"):
         ad.autograd.grad(g.sum(), x)
+    f = function(ad, saving(), once(lambda ctx, g: g * 2))  # nothing requires grad but the input
+    (g,) = ad.autograd.grad(f.apply(x).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        g.sum().backward()
+
+
+def test_a_leaf_with_a_hook_hears_of_what_arrives(backend):
+    """One way to the leaf gives a gradient, the other nothing."""
+    seen = []
+    f = function(ad, lambda ctx, x: x * 2, lambda ctx, g: None)
+    for order in (1, -1):
+        x = leaf(ad)
+        x.register_post_accumulate_grad_hook(lambda x: seen.append(x.grad.tolist()))
+        terms = [f.apply(x).sum(), 3 * x.sum()][::order]
+        (terms[0] + terms[1]).backward()
+    f.apply(x).sum().backward()
+    assert seen == [[3.0, 3.0], [3.0, 3.0]]
 
 
 def test_after_a_failed_pass_the_graph_is_as_it_was(backend):

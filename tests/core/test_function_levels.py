@@ -105,6 +105,140 @@ def test_three_deep(names, style, backend):
     np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, atol=1e-12)
 
 
+def made(**methods):
+    return type("Made", (ad.autograd.Function,), {name: staticmethod(m) for name, m in methods.items()})
+
+
+def test_what_forward_computes_besides_is_differentiated_on_other_levels(backend):
+    """An intermediate that forward saves is a constant of its own level, as in PyTorch, and of no other."""
+
+    def forward(ctx, x):
+        ctx.save_for_backward(ad.cos(x) * 2)
+        return 2 * ad.sin(x)
+
+    f = made(forward=forward, backward=lambda ctx, g: g * ctx.saved_tensors[0])
+    x = ad.namespace(backend)._backend.namespace.asarray(X)
+    for names in (["jvp", "grad"], ["grad", "jvp"], ["jvp", "jvp"], ["vmap", "jvp", "grad"], ["grad", "vmap", "jvp"]):
+        found, wanted = deep(names, f.apply)(x), deep(names, lambda x: 2 * ad.sin(x))(x)
+        np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, err_msg="-".join(names))
+
+
+def test_transformations_inside_of_the_methods(backend):
+    """Each method works on its own level, so a transformation in it gives what that level understands."""
+
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return ad.grad(lambda x: (x**3).sum())(x)
+
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return ad.vjp(lambda x: 3 * x**2, x)[1](g)[0]
+
+    f = made(forward=forward, backward=backward)
+    x = ad.namespace(backend)._backend.namespace.asarray(X)
+    for names in [n for k in (1, 2) for n in itertools.product(["grad", "jvp", "vmap"], repeat=k)]:
+        found, wanted = deep(names, f.apply)(x), deep(names, lambda x: 3 * x**2)(x)
+        np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, err_msg="-".join(names))
+
+
+def test_what_all_share_gets_the_sum_over_the_batch(backend):
+    """Also of a gradient that is the same for each of them."""
+    f = made(forward=lambda ctx, x, w: x + w, backward=lambda ctx, g: (g, ad.asarray([1.0, 2.0, 3.0])))
+    xs, w = ad.zeros((4, 3)), ad.asarray(X)
+    found = ad.grad(lambda w: ad.vmap(lambda x: f.apply(x, w))(xs).sum())(w)
+    np.testing.assert_allclose(found.numpy(), [4, 8, 12])
+
+
+def test_once_differentiable_refuses_every_second_derivative(backend):
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    once = ad.autograd.function.once_differentiable
+    f = made(forward=forward, backward=once(lambda ctx, g: 2 * g * ctx.saved_tensors[0])).apply
+    x = ad.asarray(X)
+    first = ad.grad(lambda x: f(x).sum())
+    np.testing.assert_allclose(first(x).numpy(), 2 * X)
+    np.testing.assert_allclose(ad.vmap(ad.grad(f))(x).numpy(), 2 * X)
+    for second in (
+        lambda: ad.jvp(first, (x,), (x,)),
+        lambda: ad.grad(lambda x: first(x).sum())(x),
+        lambda: ad.jvp(f, (x,), (x,)),  # which has nothing but backward's transpose
+        lambda: ad.grad(lambda x: ad.vmap(ad.grad(f))(x).sum())(x),
+    ):
+        with pytest.raises(ad.GraphError, match="once_differentiable"):
+            second()
+
+
+def test_dirty_inputs_under_transformations(backend):
+    def forward(ctx, x, k):
+        ctx.mark_dirty(x)
+        return x.mul_(k)
+
+    def doubled(x):
+        y = x * 1
+        z = made(forward=forward, backward=lambda ctx, g: (g * 2, None)).apply(y, 2.0)
+        return z + y  # which was changed
+
+    x = ad.namespace(backend)._backend.namespace.asarray(X)
+    for names in (["grad"], ["jvp"], ["vmap"], ["vmap", "grad"], ["grad", "vmap"], ["jvp", "grad"], ["grad", "jvp"]):
+        found, wanted = deep(names, doubled)(x), deep(names, lambda x: 4 * x)(x)
+        np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, err_msg="-".join(names))
+    with pytest.raises(ad.BatchingError, match="changes argument 0 in place, which all share"):
+        f = made(forward=forward, backward=lambda ctx, g: g)
+        shared = ad.asarray([1.0])
+        ad.vmap(lambda k: f.apply(shared.clone(), k))(ad.asarray([1.0, 2.0]))
+
+
+BAD = {
+    "captured": (
+        lambda x: ad.jvp(
+            lambda x: made(forward=lambda ctx, y: y * x, backward=lambda ctx, g: g).apply(x * 2), (x,), (x,)
+        ),
+        "by another way than",
+    ),
+    "jvp count": (
+        lambda x: ad.jvp(made(forward=lambda ctx, x: (x, x * 2), jvp=lambda ctx, t: t).apply, (x,), (x,)),
+        "expected 2 but got 1",
+    ),
+    "jvp shape": (
+        lambda x: ad.jvp(made(forward=lambda ctx, x: x * 2, jvp=lambda ctx, t: t.sum()).apply, (x,), (x,)),
+        "forward gradient that has a different size",
+    ),
+    "jvp type": (
+        lambda x: ad.jvp(made(forward=lambda ctx, x: x * 2, jvp=lambda ctx, t: 3.0).apply, (x,), (x,)),
+        "expected a tensor or None for output 0, got float",
+    ),
+    "vmap and rule": (
+        lambda x: ad.vmap(type("F", (ad.autograd.Function,), {"generate_vmap_rule": True, "vmap": print}).apply)(x),
+        "both generate_vmap_rule=True and an overridden vmap",
+    ),
+    "vmap dims": (
+        lambda x: ad.vmap(made(forward=lambda ctx, x: x, vmap=lambda i, d, x: (x, (0, 0))).apply)(x),
+        "2 entries for 1",
+    ),
+    "vmap no pair": (
+        lambda x: ad.vmap(made(forward=lambda ctx, x: x, vmap=lambda i, d, x: x).apply)(x),
+        r"expected \(output, out_dims\)",
+    ),
+    "vmap no tensor": (
+        lambda x: ad.vmap(made(forward=lambda ctx, x: x, vmap=lambda i, d, x: (3, 0)).apply)(x),
+        "which is no tensor",
+    ),
+    "vmap size": (
+        lambda x: ad.vmap(made(forward=lambda ctx, x: x, vmap=lambda i, d, x: (x[:2], 0)).apply)(x),
+        "where the batch has 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_errors_name_the_function(name, backend):
+    run, message = BAD[name]
+    with pytest.raises(ad.AutodiffError, match=message):
+        run(ad.asarray(X))
+
+
 # --- a rule that is wrong on purpose tells which levels have seen it ---
 
 
