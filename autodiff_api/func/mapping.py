@@ -15,25 +15,36 @@ from .calls import Call
 
 
 def vmap(
-    func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, *, chunk_size: int | None = None
+    func: Callable[..., Any],
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
 ) -> Callable[..., Any]:
     """Map a function over an axis of its arguments: one call on arrays with the axis out of sight, no loop.
 
     `in_dims` says which axis of each argument to map over: an integer, None for an argument that all share, or a tree
     that begins as the arguments do. `out_dims` says where the axis stands in the results; None is for a result that
-    is the same for all. `chunk_size` limits how many are computed at once. Keyword arguments are mapped over axis 0.
-    Raises BatchingError where the function needs a value that differs, as in `if x > 0`.
+    is the same for all. `chunk_size` limits how many are computed at once. What is given by
+    keyword is shared by all, as in PyTorch. Random numbers inside are an error unless `randomness` is "same", for all, or
+    "different", for each. Raises BatchingError where the function needs a value that differs, as in `if x > 0`.
 
     >>> import autodiff_api as ad, numpy as np
     >>> ad.vmap(lambda x, y: (x * y).sum(), in_dims=(0, None))(np.ones((3, 2)), np.asarray([1.0, 2.0]))
     array([3., 3., 3.])
     """
 
+    if randomness not in ("error", "different", "same"):
+        raise ArgumentError(
+            f"vmap: Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}"
+        )
+
     @functools.wraps(func)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         if chunk_size is not None and chunk_size < 1:
             raise ArgumentError(f"vmap: chunk_size={chunk_size}; it must be 1 or more")
-        run = _Map(Call("vmap", func, args, kwargs), in_dims, out_dims)
+        run = _Map(Call("vmap", func, args, kwargs), in_dims, out_dims, randomness)
         return run.at_once() if chunk_size is None or chunk_size >= run.n else run.in_chunks(chunk_size)
 
     return mapped
@@ -42,11 +53,11 @@ def vmap(
 class _Map:
     """One call of a mapped function."""
 
-    def __init__(self, call: Call, in_dims: Any, out_dims: Any) -> None:
-        self.call, self.xp, self.out_dims = call, call.xp, out_dims
+    def __init__(self, call: Call, in_dims: Any, out_dims: Any, randomness: str) -> None:
+        self.call, self.xp, self.out_dims, self.randomness = call, call.xp, out_dims, randomness
         positional, keywords = call.tree.children
         spread = prefix(tuple(in_dims) if isinstance(in_dims, list) else in_dims, positional, "vmap: in_dims")
-        self.dims = [*spread, *[0] * keywords.size]
+        self.dims = [*spread, *[None] * keywords.size]
         places = [p for i, child in enumerate(positional.children) for p in paths(child, f"argument {i}")]
         places += paths(keywords, "keyword argument ")
         self.arrays: list[Any] = []
@@ -102,10 +113,10 @@ class _Map:
             for x, d in zip(arrays, self.dims, strict=True)
         ]
         args, kwargs = unflatten(self.call.tree, given)
-        with levels.entered(top):
+        n = next(x.shape[0] for x, d in zip(arrays, self.dims, strict=True) if d is not None)
+        with levels.entered(top), levels.drawing(levels.Draws(self.randomness, n, xp)):
             outputs, tree = self.call.outputs(self.call.function(*args, **kwargs), top)
             held = [y._value for y in outputs]
-        n = next(x.shape[0] for x, d in zip(arrays, self.dims, strict=True) if d is not None)
         dims = _out_dims(self.out_dims, tree)
         return [_shown(y, dim, n, xp) for y, dim in zip(held, dims, strict=True)], tree
 
