@@ -155,13 +155,24 @@ def test_boxes_keep_their_distance(program):
     assert all(w / 2 <= x + 1e-6 and x + w / 2 <= layout.width + 1e-6 for x, _, w, _ in boxes)
 
 
-def test_arrows_cross_no_more_than_they_must():
-    """A leaf stands right above the first op that uses it, in the order in which they are used."""
-    leaves = [leaf(2) for _ in range(6)]
+def added(leaves):
     total = 0
     for x in reversed(leaves):
         total = total + ad.sin(x) * 2
-    sketch = ad.draw(total).sketch
+    return total
+
+
+def nested_sines(leaves):
+    total = 0
+    for x in reversed(leaves):
+        total = ad.sin(total + x)
+    return total
+
+
+@pytest.mark.parametrize("program", [added, nested_sines])
+def test_arrows_cross_no_more_than_they_must(program):
+    """A leaf stands right above the first op that uses it, in the order in which they are used."""
+    sketch = ad.draw(program([leaf(2) for _ in range(6)])).sketch
     layout = Layout(sketch, [svg._size(sketch, v) for v in sketch.vertices])
     for i, vertex in enumerate(sketch.vertices):
         if vertex.kind == "leaf":
