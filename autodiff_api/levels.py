@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .arrays import Array
 from .binding import namespace
-from .errors import ArgumentTypeError
+from .errors import ArgumentTypeError, BatchingError
 from .namespaces import Namespace, mismatch
 
 TOPS: ContextVar[dict[int, Namespace]] = ContextVar("autodiff_api.levels", default={})  # noqa: B039 (never changed)
@@ -59,6 +59,13 @@ def home(leaves: Iterable[Any]) -> Namespace:
     return current(namespace(raw) if own is None else own)
 
 
+def ground(xp: Namespace) -> Namespace:
+    """Return the lowest namespace of tensors below `xp`: the one that users hold."""
+    while isinstance(below := xp._lower._namespace, Namespace):
+        xp = below
+    return xp
+
+
 def lift(x: Any, xp: Namespace) -> Any:
     """Return an array of any level below, a raw array or a number as an array of `xp`; its history stays its own."""
     cls = xp.array_class
@@ -83,3 +90,40 @@ def number(x: Any, xp: Namespace, where: str) -> Any:
 def lowered(x: Any) -> Any:
     """Return a tensor's raw array, if it is no more than that: no history, no derivative, no hidden axis."""
     return x._value if x._node is None and not isinstance(x._value, Array) else x
+
+
+class Draws(NamedTuple):
+    """How the members of a mapped function draw random numbers: not at all, the same for all, or each its own."""
+
+    randomness: str
+    members: int
+    xp: Namespace  # of the tensors that are mapped over
+
+    def hide(self, x: Any) -> Any:
+        """Return an array whose first axis is that of the members with the axis out of sight."""
+        batched = self.xp._over("batched")
+        return batched._tensors.array_class._make(batched.array_class._make(lift(x, self.xp)._as_now(), True))
+
+
+DRAWS: ContextVar[tuple[Draws, ...]] = ContextVar("autodiff_api.draws", default=())
+
+
+@contextmanager
+def drawing(draws: Draws) -> Iterator[None]:
+    """Let random numbers be drawn so while a mapped function runs."""
+    token = DRAWS.set((*DRAWS.get(), draws))
+    try:
+        yield
+    finally:
+        DRAWS.reset(token)
+
+
+def apart() -> list[Draws]:
+    """Return the mapped functions, the outermost first, whose members each draw their own random numbers."""
+    active = DRAWS.get()
+    if any(draws.randomness == "error" for draws in active):
+        raise BatchingError(
+            "vmap: called random operation while in randomness error mode, since it is not said whether all draw the "
+            "same numbers: pass randomness='same' or 'different' to vmap, or draw outside"
+        )
+    return [draws for draws in active if draws.randomness == "different"]

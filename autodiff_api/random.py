@@ -7,6 +7,7 @@ draw outside and pass them in as arguments.
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -15,6 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from autodiff_api import levels
 from autodiff_api.binding import namespace
 from autodiff_api.errors import ArgumentError, ArgumentTypeError
 from autodiff_api.tensors import Tensor
@@ -34,6 +36,7 @@ __all__ = [
 
 Shape: TypeAlias = int | Sequence[int]
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
+Numbers: TypeAlias = "Callable[[tuple[int, ...]], HostArray]"
 Draw: TypeAlias = "Callable[[Generator, tuple[int, ...], float, int], HostArray]"
 
 
@@ -224,8 +227,8 @@ def randint(
             f"randint() expects 'low' to be less than 'high', but got low={low} >= high={high}. "
             "The upper bound itself is never drawn."
         )
-    drawn = (generator or default_generator).integers(low, high, _shape((size,), "randint"))
-    return _integers(drawn, dtype, device, requires_grad)
+    source, shape = generator or default_generator, _shape((size,), "randint")
+    return _integers(lambda shape: source.integers(low, high, shape), shape, dtype, device, requires_grad)
 
 
 def randperm(
@@ -244,7 +247,13 @@ def randperm(
     """
     if n < 0:
         raise ArgumentError(f"randperm() got n={n}. The number of elements cannot be negative.")
-    return _integers((generator or default_generator).permutation(n), dtype, device, requires_grad)
+    source = generator or default_generator
+
+    def draw(shape: tuple[int, ...]) -> HostArray:
+        orders = [source.permutation(n) for _ in range(math.prod(shape[:-1]))]
+        return np.asarray(orders).reshape(shape)
+
+    return _integers(draw, (n,), dtype, device, requires_grad)
 
 
 def _like(
@@ -283,11 +292,13 @@ def _floats(
     elif not xp.isdtype(dtype, ("real floating", "complex floating")):
         raise ArgumentTypeError(f"{name}() draws floating-point numbers, got dtype={dtype}. Use randint().")
     source, eps = generator or default_generator, float(xp.finfo(dtype).eps)
-    if xp.isdtype(dtype, "complex floating"):
-        numbers = draw(source, shape, eps, 2) + 1j * draw(source, shape, eps, 2)
-    else:
-        numbers = draw(source, shape, eps, 1)
-    return _placed(xp, numbers, dtype, device, requires_grad)
+
+    def numbers(shape: tuple[int, ...]) -> HostArray:
+        if xp.isdtype(dtype, "complex floating"):
+            return draw(source, shape, eps, 2) + 1j * draw(source, shape, eps, 2)
+        return draw(source, shape, eps, 1)
+
+    return drawn(xp, numbers, shape, dtype, device, requires_grad)
 
 
 def _uniform(generator: Generator, shape: tuple[int, ...], eps: float, parts: int) -> HostArray:
@@ -304,19 +315,28 @@ def _normal(generator: Generator, shape: tuple[int, ...], eps: float, parts: int
     return np.asarray(generator.standard_normal(shape) * parts**-0.5)
 
 
-def _integers(drawn: HostArray, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+def _integers(draw: Numbers, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     """Return drawn integers on the default backend."""
     xp = namespace()
     dtype = _default_dtype(xp, "integral", device) if dtype is None else dtype
-    return _placed(xp, drawn, dtype, device, requires_grad)
+    return drawn(xp, draw, shape, dtype, device, requires_grad)
 
 
 def _default_dtype(xp: Any, kind: str, device: Any) -> Any:
     return xp.__array_namespace_info__().default_dtypes(device=device)[kind]
 
 
-def _placed(xp: Any, numbers: HostArray, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+def drawn(
+    xp: Any, draw: Numbers, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool = False
+) -> Tensor:
+    """Return drawn numbers as a tensor: under :func:`vmap`, each member draws its own if it is asked to."""
+    apart = levels.apart()
+    if apart:  # they are drawn together, as tensors below all transformations
+        xp = levels.ground(xp)
+    numbers = draw((*[draws.members for draws in apart], *shape))
     tensor: Tensor = xp.asarray(numbers, dtype=dtype, device=device, requires_grad=requires_grad)
+    for draws in apart:
+        tensor = draws.hide(tensor)
     return tensor
 
 

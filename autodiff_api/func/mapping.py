@@ -26,15 +26,14 @@ def vmap(
 
     `in_dims` says which axis of each argument to map over: an integer, None for an argument that all share, or a tree
     that begins as the arguments do. `out_dims` says where the axis stands in the results; None is for a result that
-    is the same for all. `chunk_size` limits how many are computed at once. What is given by
-    keyword is shared by all, as in PyTorch. Random numbers inside are an error unless `randomness` is "same", for all, or
-    "different", for each. Raises BatchingError where the function needs a value that differs, as in `if x > 0`.
+    is the same for all. `chunk_size` limits how many are computed at once. What is given by keyword is shared by all,
+    as in PyTorch. Random numbers inside are an error, unless `randomness` is "same" for all or "different" for each.
+    Raises BatchingError where the function needs a value that differs, as in `if x > 0`.
 
     >>> import autodiff_api as ad, numpy as np
     >>> ad.vmap(lambda x, y: (x * y).sum(), in_dims=(0, None))(np.ones((3, 2)), np.asarray([1.0, 2.0]))
     array([3., 3., 3.])
     """
-
     if randomness not in ("error", "different", "same"):
         raise ArgumentError(
             f"vmap: Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autodiff_api.errors import ArgumentError
-from autodiff_api.random import Generator, default_generator
+from autodiff_api.random import Generator, default_generator, drawn
 
 from .common import Array, as_index, namespace_of, refuse_where
 
@@ -37,9 +37,9 @@ def dropout(input: Array, p: float = 0.5, training: bool = True, *, generator: G
     if not training or p == 0:
         return input
     xp = namespace_of(input, "dropout")
-    kept = (generator or default_generator).random(input.shape) >= p
-    scale = 0.0 if p == 1 else 1 / (1 - p)
-    return input * xp.asarray(kept * scale, dtype=input.dtype, device=input.device)
+    source, scale = generator or default_generator, 0.0 if p == 1 else 1 / (1 - p)
+    mask = drawn(xp, lambda shape: (source.random(shape) >= p) * scale, input.shape, input.dtype, input.device)
+    return input * mask
 
 
 def check_probability(p: float) -> None:
