@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from heapq import heappush
 from typing import Any
 
+from ..arrays import Array
 from ..custom.nodes import Opaque
 from ..errors import GraphError
 from ..func.reverse import alias, recorded
@@ -19,7 +20,9 @@ from ..levels import lift
 from ..modes import mode, no_grad, rare_used
 from ..modes import recorded as show
 from ..namespaces import Namespace
+from ..random import default_generator
 from ..walks import Walk
+from .calls import Run
 from .layers import Arrays, Engine, Level, below
 
 
@@ -33,7 +36,9 @@ class Pass:
 
     def __init__(self, xp: Namespace, given: Any, create: bool) -> None:
         self.xp, self.create = xp, create
-        self.level: Level = below(xp) if given is xp._lower else given
+        under = below(xp)
+        self.level: Level = under if given is xp._lower else given
+        self.held = () if isinstance(under, Engine) else under.array_class  # what its tensors hold, if no raw arrays
         self.over = None if given is xp._lower or given is xp else given
         self.functions = self.level.xp if isinstance(self.level, Engine) else self.level
 
@@ -47,8 +52,7 @@ class Pass:
             while not isinstance(x, self.xp.array_class):
                 x = x._value
             return x
-        under = below(self.xp)
-        while hasattr(type(x), "_xp") and not (isinstance(under, Namespace) and isinstance(x, under.array_class)):
+        while isinstance(x, Array) and not isinstance(x, self.held):
             x = x._value
         return self.xp.array_class._make(x)
 
@@ -62,20 +66,21 @@ class Pass:
 class Within(Walk):
     """A pass through what one call of a body has recorded: it ends at nodes that are given, and calls no hook there."""
 
-    def back(self, seeds: Iterable[tuple[Edge, Any]], stops: Iterable[Edge], needed: set[Edge]) -> dict[Edge, Any]:
-        """Return the cotangents that arrive at `stops`; `needed` is what lies between."""
+    def back(self, seeds: Sequence[tuple[Edge, Any]], ends: Iterable[Edge]) -> dict[Edge, Any]:
+        """Return the cotangents that arrive at `ends`."""
         self.roots = [node for node, _ in seeds]
-        self.wanted, self.needed = set(), needed
-        pending: dict[Edge, Any] = dict.fromkeys(stops, NONE_YET)
+        self.needed = None
+        pending: dict[Edge, Any] = dict.fromkeys(ends, NONE_YET)
         heap: list[tuple[int, Node]] = []
         for node, t in seeds:
             if node in pending:
                 pending[node] = pending[node] + t
-            elif node.__class__ is Node and node in needed:
-                pending[node] = t
+                continue
+            pending[node] = t
+            if isinstance(node, Node):
                 heappush(heap, (-node.seq, node))
         try:
-            self._loop(pending, heap, needed, None)
+            self._loop(pending, heap, None, None)
         finally:
             for end in self.ends:
                 end()
@@ -104,40 +109,40 @@ class Body:
         fresh = {i: self._leaf(x) for i, x in enumerate(inputs) if x._is_float()}
         leaves = {x._node: i for i, x in fresh.items()}
         make = xp.array_class._make
-        outputs = recorded(function, [alias(fresh[i]) if i in fresh else make(x._value) for i, x in enumerate(inputs)])
+        given = [alias(fresh[i]) if i in fresh else make(x._value) for i, x in enumerate(inputs)]
+        with Run() as run:
+            outputs = _without_chance(lambda: recorded(function, given))
         self.shapes = [(tuple(y.shape), y.dtype) for y in outputs]
         self.reached = [self._reached(y._node, leaves) for y in outputs]
         found = {e for edges in self.reached for e in edges if not isinstance(e, int)}
         self.captured: list[Edge] = sorted(found, key=lambda e: e.seq)
+        self.loose = [e for e in self.captured if isinstance(e, Leaf) and e not in run.held]
 
     def _leaf(self, x: Any) -> Any:
-        return self.xp.array_class._make(x._value).requires_grad_()
+        leaf = self.xp.array_class._make(x._value)
+        leaf._node = Leaf(leaf, x._value)
+        return leaf
 
     def _source(self, x: Any) -> Any:
         """Return what a cotangent is wanted of: a node on the way of the history, if that is recorded, or a leaf."""
         return alias(x) if x._node is not None and mode().recording else self._leaf(x)
 
     def _reached(self, root: Edge | None, leaves: dict[Edge, int]) -> set[Any]:
+        """Return what a result depends on: the numbers of leaves, and nodes that are older than this body."""
         found: set[Any] = set()
-        for node in self._inside([] if root is None else [root], leaves, found):
-            if node in leaves:
-                found.add(leaves[node])
-        return found
-
-    def _inside(self, roots: Iterable[Edge], ends: Iterable[Edge], outside: set[Edge] | None = None) -> set[Edge]:
-        """Return the nodes that lead to `roots` and are no older than this body, nor behind one of `ends`."""
-        seen, stack = set(roots), list(roots)
+        seen, stack = set(), [] if root is None else [root]
         while stack:
             node = stack.pop()
+            if node in seen:
+                continue
+            seen.add(node)
             if node.seq < self.born:
-                seen.remove(node)
-                if outside is not None:
-                    outside.add(node)
-            elif node not in ends:
-                new = {e for e in node.edges if isinstance(e, Node | Leaf)} - seen
-                seen |= new
-                stack += new
-        return seen
+                found.add(node)
+            elif node in leaves:
+                found.add(leaves[node])
+            else:
+                stack += [e for e in node.edges if isinstance(e, Node | Leaf)]
+        return found
 
     def depends(self, moving: Iterable[int]) -> list[bool]:
         """Tell of each result whether it has a gradient, if the inputs with these numbers have one."""
@@ -159,7 +164,8 @@ class Body:
         start = tick()
         given = [at.tensor(x) for x in inputs]
         sources = {i: self._source(given[i]) for i in places}
-        outputs = recorded(self.function, [alias(sources[i]) if i in sources else x for i, x in enumerate(given)])
+        with Run(again=True):
+            outputs = recorded(self.function, [alias(sources[i]) if i in sources else x for i, x in enumerate(given)])
         create = at.create and mode().recording
         bare = at.create and not create and at.over is None  # tensors below a node that is recorded: their values do
         seeds = [
@@ -168,30 +174,51 @@ class Body:
             if t is not None and y._node is not None
         ]
         stops = [*(sources[i]._node for i in places), *captured]
-        others = {x._node for x in given if x._node is not None}
-        needed = self._between([node for node, _ in seeds], stops, others, start)
-        found = Within(create, create, over=at.over).back(seeds, stops, needed)
+        ends = {*stops, *self.captured, *(x._node for x in given if x._node is not None)}
+        self._check([node for node, _ in seeds], ends, start)
+        found = Within(create, create, over=at.over).back(seeds, ends)
         make = self.xp.array_class._make
         back = [make(t) if bare and t is not None else t for t in map(found.get, stops)]
         return back[: len(places)], back[len(places) :]
 
-    def _between(self, roots: Sequence[Edge], stops: Sequence[Edge], others: set[Edge], start: int) -> set[Edge]:
-        """Return the nodes on the way from `roots` to `stops`; GraphError if something captured has changed.
+    def _check(self, roots: Sequence[Edge], ends: set[Edge], start: int) -> None:
+        """Raise GraphError if what was recorded since `start` does not end where it did in the forward pass."""
+        for leaf in self.loose:
+            if leaf.changed > self.made > 0:
+                raise _astray(leaf)
+        seen, stack = set(ends), [node for node in roots if node not in ends]
+        while stack:
+            node = stack.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            if node.seq < start and (node.seq < self.born or node.seq > self.made > 0):
+                raise _astray(node)
+            for edge in node.edges:
+                if (edge.__class__ is Node or edge.__class__ is Leaf) and edge not in seen:
+                    stack.append(edge)
 
-        `others` are nodes of inputs that no cotangent is wanted of.
-        """
-        needed = set(stops)
-        inside = sorted((self._inside(roots, needed | others) | needed) - others, key=lambda node: node.seq)
-        for node in inside:
-            late = node.seq if node.seq < start else getattr(node, "changed", 0) if node.seq < self.born else 0
-            if self.made and late > self.made:
-                raise GraphError(
-                    f"a tensor of shape {tuple(node.shape)} that the function of a loop or branch closes over was "
-                    "changed in place since; go backward before changing it, or hand it in as an argument"
-                )
-            if any(isinstance(e, Node | Leaf) and e in needed for e in node.edges):
-                needed.add(node)
-        return needed
+
+def _without_chance(run: Callable[[], Arrays]) -> Arrays:
+    """Return what a body gives; GraphError if it draws random numbers, which would be others in the pass backward."""
+    for _ in range(2):  # twice, since another thread may have drawn
+        before = default_generator.get_state()
+        outputs = run()
+        if default_generator.get_state() == before:
+            return outputs
+    raise GraphError(
+        "the function of a loop or branch draws random numbers: it runs again in the pass backward, where they would "
+        "be others, and an engine that compiles it draws once for all steps. Draw them before, and hand them in: as "
+        "xs, some for each step"
+    )
+
+
+def _astray(node: Edge) -> GraphError:
+    return GraphError(
+        f"the function of a loop or branch was run again for the pass backward, and used a tensor of shape "
+        f"{tuple(node.shape)} that it had not used, or that was changed in place since. Go backward before you change "
+        "what it closes over, choose with cond or where instead of if, or hand the tensor in as an argument"
+    )
 
 
 class Bodied(Opaque):

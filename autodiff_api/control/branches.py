@@ -9,6 +9,7 @@ from ..graph import Edge, Node
 from ..modes import mode
 from ..namespaces import Namespace
 from .bodies import Bodied, Body, Pass, quiet
+from .calls import Run
 from .layers import Arrays, Engine, Layer, Level, below, differs, layer_of, on_values, values
 
 Branch = Callable[[Arrays], Arrays]
@@ -89,7 +90,8 @@ class Cond(Bodied):
 
     def invoke(self, kernel: Any, inputs: Sequence[Any], params: Any) -> Any:
         """Return the values of all outputs, once more."""
-        return tuple(self.forward(inputs[0], list(inputs[1 : 1 + self.count])))
+        with Run(again=True):
+            return tuple(self.forward(inputs[0], list(inputs[1 : 1 + self.count])))
 
     def pick(self, *given: Any) -> tuple[Any, ...]:
         """Return what is saved, given the inputs and the outputs."""

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from .. import levels
 from ..arrays import Array
-from ..errors import OutputError
+from ..errors import OutputError, TreeError
+from ..freezing import FrozenCall
+from ..graph import Leaf
+from ..modes import mode
 from ..namespaces import Namespace
-from ..trees import Tree, flatten, matching, paths, unflatten
+from ..trees import Tree, flatten, matching, one_level, paths, unflatten
 from .layers import Arrays
 
 NUMBERS = (bool, int, float, complex)
+
+
+class Run:
+    """A run of users' functions for the graph: the first one, or `again`, as they were then, in a pass backward.
+
+    `held` are leaves that keep the values that they had: a user may change them meanwhile.
+    """
+
+    current: ContextVar[Run | None] = ContextVar("autodiff_api.control.run", default=None)
+
+    def __init__(self, again: bool = False) -> None:
+        self.again = again
+        self.held: set[Leaf] = set()
+
+    def __enter__(self) -> Run:
+        self.token = self.current.set(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.current.reset(self.token)
 
 
 class Called:
@@ -40,14 +64,29 @@ class Called:
             return self.xp.asarray(x, dtype=self.xp.result_type(*like, x))
         return levels.number(x, self.xp, f"{self.name}: {place}")
 
-    def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a user's function: transformations in it stand on the level of this call."""
-        with levels.entered(self.xp):
-            return function(*args)
+    def function(self, given: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a user's function: transformations in it stand on the level of this call.
+
+        In the pass backward it closes over what it closed over now: `layer` in a loop over layers is this one.
+        """
+        frozen = FrozenCall(given, (), {}) if mode().recording else None
+
+        def function(*args: Any) -> Any:
+            run = Run.current.get()
+            with levels.entered(self.xp):
+                if frozen is None or run is None:
+                    return given(*args)
+                run.held |= frozen.leaves
+                return frozen.function(*args) if run.again else given(*args)
+
+        return function
 
     def tensors(self, result: Any, what: str) -> tuple[Arrays, Tree]:
         """Return the leaves of what a function returned as tensors, and their structure."""
         leaves, tree = flatten(result)
+        array = self.xp.array_class
+        if all(isinstance(y, array) for y in leaves):
+            return leaves, tree
         named = paths(tree, f"{self.name}: {what}")
         return [levels.number(y, self.xp, place) for y, place in zip(leaves, named, strict=True)], tree
 
@@ -65,11 +104,20 @@ class Called:
     def loosely(self, result: Any, kept: Arrays) -> Arrays:
         """Return the leaves of a new carry as tensors, whatever their form; numbers have the dtype of those before."""
         found = matching(self.tree, result, f"{self.name}: the carry that a step returns")
-        return [
-            self.xp.asarray(y, dtype=x.dtype) if type(y) in NUMBERS and fits(y, x) else
-            levels.number(y, self.xp, f"{self.name}: {place}")
-            for x, y, place in zip(kept, found, self.places, strict=True)
-        ]  # fmt: skip
+        return [self._next(x, y, place) for x, y, place in zip(kept, found, self.places, strict=True)]
+
+    def _next(self, x: Any, y: Any, place: str) -> Any:
+        """Return a leaf of a new carry as a tensor, given the one before."""
+        if isinstance(y, self.xp.array_class):
+            return y
+        if (level := one_level(y)) is not None:
+            raise TreeError(
+                f"{self.name}: {place} must keep its structure in every step; it came in as one array and went out as "
+                f"{type(y).__name__} of {len(level[1])}"
+            )
+        if type(y) in NUMBERS and fits(y, x):
+            return self.xp.asarray(y, dtype=x.dtype)
+        return levels.number(y, self.xp, f"{self.name}: {place}")
 
     def settle_numbers(self, step: Callable[[Arrays], Arrays]) -> None:
         """Give numbers that are carried first the dtype that steps return, as JAX does."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import levels
 from ..errors import ArgumentError, ArgumentTypeError, OperandError, OutputError
-from ..trees import Tree, flatten, paths, show, unflatten
+from ..trees import Tree, flatten, paths, show, tree_map, unflatten
 from .branches import choose
 from .calls import Called, form
 from .layers import Arrays, differs
@@ -42,9 +42,10 @@ def scan(
     arrays = [levels.number(x, call.xp, f"scan: {place}") for x, place in zip(leaves, paths(tree, "xs"), strict=True)]
     loop = Loop(_length(arrays, paths(tree, "xs"), length), bool(reverse), _turn(unroll))
     made: list[Tree] = []
+    function = call.function(f)
 
     def run(carry: Arrays, x: Arrays) -> tuple[Any, Any]:
-        result = call.call(f, unflatten(call.tree, carry), unflatten(tree, x))
+        result = function(unflatten(call.tree, carry), unflatten(tree, x))
         if not isinstance(result, tuple | list) or len(result) != 2:
             raise OutputError(f"scan: a step returns a pair (carry, y), got {type(result).__name__}")
         return result[0], result[1]
@@ -105,15 +106,15 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     named = [p for place, child in zip(places, tree.children, strict=True) for p in paths(child, place)]
     given = [levels.number(x, call.xp, f"cond: {place}") for x, place in zip(leaves, named, strict=True)]
     truth = _truth(pred, call)
-    made: list[tuple[Tree, Arrays]] = []
+    made: list[Result] = []
 
-    def branch(function: Callable[..., Any]) -> Callable[[Arrays], Arrays]:
+    def branch(given: Callable[..., Any]) -> Callable[[Arrays], Arrays]:
+        function = call.function(given)
+
         def run(arrays: Arrays) -> Arrays:
-            out, built = call.tensors(call.call(function, *unflatten(tree, arrays)), "what a branch returns")
-            made.append((built, out))
-            if made[0][0] is not built:
-                _alike(made[0], made[-1])
-                del made[1:]
+            out, built = call.tensors(function(*unflatten(tree, arrays)), "what a branch returns")
+            made.append((built, [form(y) for y in out]))
+            _alike(made[0], made.pop() if made[1:] else made[0])
             return out
 
         return run
@@ -133,15 +134,16 @@ def _truth(pred: Any, call: Called) -> Any:
     return truth if call.xp.isdtype(truth.dtype, "bool") else call.xp.astype(truth, call.xp.bool)
 
 
-def _alike(one: tuple[Tree, Arrays], other: tuple[Tree, Arrays]) -> None:
+Result = tuple[Tree, list[str]]  # what a branch returned: its structure, and the form of each leaf
+
+
+def _alike(one: Result, other: Result) -> None:
     """Raise OutputError unless two branches returned the same structure, shapes and dtypes."""
     if not one[0].same(other[0]):
         raise OutputError(f"cond: one branch returned {show(one[0])}, the other {show(other[0])}; return the same tree")
     for x, y, place in zip(one[1], other[1], paths(one[0], "result"), strict=True):
-        if tuple(x.shape) != tuple(y.shape) or x.dtype != y.dtype:
-            raise OutputError(
-                f"cond: {place} is {form(x)} in one branch and {form(y)} in the other; broadcast or cast one of them"
-            )
+        if x != y:
+            raise OutputError(f"cond: {place} is {x} in one branch and {y} in the other; broadcast or cast one of them")
 
 
 def while_loop(
@@ -166,15 +168,16 @@ def while_loop(
 
 def _repeat(name: str, cond_fun: Any, body_fun: Any, init: Any, max_steps: int | None) -> Any:
     call = Called(name, init)
+    condition, function = call.function(cond_fun), call.function(body_fun)
 
     def holds(carry: Arrays) -> Any:
-        return _truth(call.call(cond_fun, unflatten(call.tree, carry)), call)
+        return _truth(condition(unflatten(call.tree, carry)), call)
 
     def loosely(carry: Arrays) -> Arrays:
-        return call.loosely(call.call(body_fun, unflatten(call.tree, carry)), carry)
+        return call.loosely(function(unflatten(call.tree, carry)), carry)
 
     def body(carry: Arrays) -> Arrays:
-        return call.carried(call.call(body_fun, unflatten(call.tree, carry)), carry)
+        return call.carried(function(unflatten(call.tree, carry)), carry)
 
     if not call.xp._backend.control and not differs(pred := holds(call.carry)) and not bool(pred):
         return call.put(call.carry)  # a step need not make sense where there is none
@@ -198,7 +201,8 @@ def fori_loop(
     if start is not None and stop is not None:
         call = Called("fori_loop", init_val)
         steps = call.xp.arange(start, max(start, stop))
-        return scan(lambda val, i: (body_fun(i, val), None), init_val, steps, unroll=unroll)[0]
+        val, _ = scan(lambda val, i: (body_fun(i, val), None), init_val, steps, unroll=unroll)
+        return tree_map(levels.lowered, val) if call.raw else val
     _, val = _repeat(
         "fori_loop",
         lambda state: state[0][0] < state[0][1],

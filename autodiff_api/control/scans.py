@@ -9,6 +9,7 @@ from ..graph import Node
 from ..modes import mode
 from ..namespaces import Namespace
 from .bodies import Bodied, Body, Pass, quiet
+from .calls import Run
 from .layers import Arrays, Engine, Layer, Level, below, layer_of, values
 
 Step = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
@@ -163,7 +164,8 @@ class Scan(Bodied):
     def invoke(self, kernel: Any, inputs: Sequence[Any], params: Any) -> Any:
         """Return the values of all outputs, once more."""
         n = self.carried
-        return tuple(self.forward(list(inputs[:n]), list(inputs[n : n + self.scanned])))
+        with Run(again=True):
+            return tuple(self.forward(list(inputs[:n]), list(inputs[n : n + self.scanned])))
 
     def pick(self, *given: Any) -> tuple[Any, ...]:
         """Return what is saved, given the inputs and the outputs."""
