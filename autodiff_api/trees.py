@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -65,7 +65,7 @@ def one_level(x: Any) -> tuple[Any, Sequence[Any], Callable[[Sequence[Any]], Any
         return range(len(x)), x, kind
     if x is None:
         return (), (), lambda children: None
-    if hasattr(x, "dtype") or isinstance(x, (bool, int, float, complex, str, bytes, type)):
+    if hasattr(x, "dtype") or isinstance(x, (bool, int, float, complex, str, bytes, type, Iterator)):
         return None
     if isinstance(x, tuple) and hasattr(x, "_fields"):
         return x._fields, x, lambda children: kind(*children)
