@@ -1,6 +1,6 @@
 """What PyTorch's users rely on about `torch.func` and `torch.autograd.functional`."""
 
-from behaviours.table import Table, leaf
+from behaviours.table import Fails, Table, leaf
 
 transforms = Table("Transforms")
 nesting = Table("Nesting")
@@ -74,6 +74,27 @@ def grad_in_place(ag):
         return (y * y).sum()
 
     return ag.func.grad(f)(point(ag)), ag.func.jvp(f, (point(ag),), (ag.ones(2),))
+
+
+@transforms(
+    "a result of one element that is no scalar",
+    ours="an axis of length 1 is no reason to refuse, in `backward()` neither",
+    torch=Fails(RuntimeError, "Expected f(*args) to return a scalar Tensor"),
+    here=[1.0, 1.0],
+)
+def grad_of_one_element(ag):
+    return ag.func.grad(lambda x: x.sum().reshape((1,)))(point(ag))
+
+
+@transforms(
+    "numbers and None among the arguments",
+    ours="a number is differentiated as an array is, and None has None",
+    torch=Fails(ValueError, "must be Tensor"),
+    here=[4.0, None],
+)
+def grad_of_numbers(ag):
+    g = ag.func.grad(lambda p: p["x"] * p["x"])({"x": 2.0, "none": None})
+    return [float(g["x"]), g["none"]]
 
 
 @transforms("`grad_and_value` gives both")
@@ -243,6 +264,44 @@ def vmap_of_different_sizes(ag):
     ag.func.vmap(lambda a, b: a * b)(ag.ones(2), ag.ones(3))
 
 
+@transforms("keyword arguments are not mapped, but shared")
+def vmap_keywords(ag):
+    return ag.func.vmap(lambda a, b: a * b)(point(ag), b=ag.tensor([3.0, 4.0]))
+
+
+@transforms("random numbers under `vmap` are an error", error="called random operation while in randomness error mode")
+def vmap_random(ag):
+    ag.func.vmap(lambda a: a * ag.rand(2))(ag.ones((3, 2)))
+
+
+def different_rows(ag, randomness):
+    """Count the members of a batch whose numbers differ."""
+    masks = ag.func.vmap(lambda a: ag.nn.functional.dropout(a), randomness=randomness)(ag.ones((4, 64)))
+    return len({tuple(mask) for mask in masks.tolist()})
+
+
+@transforms("or the same for all, with `randomness='same'`")
+def vmap_same(ag):
+    return different_rows(ag, "same")
+
+
+@transforms("or different for each, with `randomness='different'`")
+def vmap_different(ag):
+    return different_rows(ag, "different")
+
+
+@transforms(
+    "`vmap` of a function that changes its argument in place",
+    ours="the function sees the change, and the caller's array stays as it was",
+    torch=[[2.0, 4.0], [2.0, 4.0]],
+    here=[[2.0, 4.0], [1.0, 2.0]],
+)
+def vmap_in_place(ag):
+    x = ag.tensor([[1.0, 2.0]])
+    y = ag.func.vmap(lambda a: a.add_(a))(x)
+    return y[0].tolist(), x[0].tolist()
+
+
 @transforms("axes count from the end as well")
 def negative_dims(ag):
     return ag.func.vmap(lambda a: a * a, in_dims=-1, out_dims=-1)(ag.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
@@ -383,6 +442,21 @@ def backward_through_vmap_and_jvp(ag):
     x = leaf(ag)
     (ag.func.vmap(cubes)(x) + ag.func.jvp(cubes, (x,), (ag.ones(2),))[1]).sum().backward()
     return x.grad
+
+
+@nesting(
+    "`.backward()` inside a transform",
+    ours="it goes through what the function has recorded itself",
+    torch=Fails(RuntimeError, "backward() called inside a functorch transform"),
+    here=[2.0, 2.0],
+)
+def backward_inside_a_transform(ag):
+    def f(x):
+        w = ag.ones(2, requires_grad=True)
+        (w * 2.0).sum().backward()
+        return (x * w.grad).sum()
+
+    return ag.func.grad(f)(point(ag))
 
 
 @nesting("a transform inside `no_grad` still differentiates")
