@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
+from ..arrays import Array
 from ..graph import MANY, Node
 from ..levels import lift
 from ..modes import mode, no_grad, rare_used, recorded
@@ -26,12 +28,22 @@ BELOW: dict[type, Callable[[Definition, list[Any], Namespace], Outcome]] = {}  #
 
 def call(definition: Definition, args: Sequence[Any]) -> Outcome:
     """Apply a custom function to arguments, some of them tensors."""
+    if any(isinstance(x, Array) and not isinstance(x, Tensor) for x in args):
+        return _called_bare(definition, args)
     xp = highest(args)
     below = None if xp is None else BELOW.get(type(xp._lower._namespace))
     if xp is None or below is None:
         return run(definition, list(args))
     args = [lift(x, xp) if isinstance(x, Tensor) and x._xp._root is xp._root else x for x in args]
     return climb(definition, args, xp, below(definition, args, xp))
+
+
+def _called_bare(definition: Definition, args: Sequence[Any]) -> Outcome:
+    """Apply a custom function to arrays that have no tensors on top: with tensors on top, and take them off again."""
+    tensors = [x._xp._tensors if isinstance(x, Array) and not isinstance(x, Tensor) else None for x in args]
+    xp = max((t for t in tensors if t is not None), key=lambda t: t._height)
+    outcome = call(definition, [lift(x, xp) if t is not None else x for x, t in zip(args, tensors, strict=True)])
+    return outcome._replace(outputs=tuple(x._value if isinstance(x, xp.array_class) else x for x in outcome.outputs))
 
 
 def highest(args: Sequence[Any]) -> Namespace | None:
@@ -124,9 +136,9 @@ def finish(
     raw = outcome.outputs
     dirty = changed(ctx, args, raw)
     _warn_of_strangers(ctx, args)
-    kept = keep(ctx, args, [None if i in dirty.values() else n for i, n in enumerate(before)], raw)
     outputs, moving = _apart(ctx, args, raw, dirty, recording)
     if moving:
+        kept = keep(ctx, args, [None if i in dirty.values() else n for i, n in enumerate(before)], raw)
         _connect(definition, ctx, args, before, values, outputs, moving, kept, dirty)
     ctx.to_save = ctx.dirty_tensors = ctx.non_differentiable = ()
     return Outcome(tuple(outputs), outcome.single, dirty)
@@ -150,7 +162,7 @@ def _apart(
     moving = []
     for k, x in enumerate(raw):
         if isinstance(x, Tensor):
-            moves = recording and x._is_float() and place(x, ctx.non_differentiable) is None
+            moves = recording and _is_float(x._xp.array_class, x.dtype) and place(x, ctx.non_differentiable) is None
             if moves:
                 moving.append(k)
             if k in dirty and (moves or not recording):
@@ -161,6 +173,11 @@ def _apart(
                 x = x._xp.array_class._make(x._value)
         outputs.append(x)
     return outputs, moving
+
+
+@cache
+def _is_float(array: Any, dtype: Any) -> bool:
+    return bool(array._xp.isdtype(dtype, ("real floating", "complex floating")))
 
 
 def _again(x: Any, args: list[Any], outputs: list[Any]) -> bool:

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..arrays import Array
 from ..errors import ArgumentError, GradientError, GraphError, TreeError
 from ..gradients import grad
 from ..levels import is_array, lift
@@ -88,8 +89,8 @@ class Arguments:
         self.args = [x if i in idle else None for i, x in enumerate(args)]
         self.idle = [args[i] for i in sorted(idle)]
         leaves, self.tree = flatten(tuple(args[i] for i in self.places))
-        self.leaves = [None if isinstance(x, Tensor) else x for x in leaves]
-        self.tensors = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
+        self.leaves = [None if isinstance(x, Array) else x for x in leaves]
+        self.tensors = [i for i, x in enumerate(leaves) if isinstance(x, Array)]
         self.out: Tree | None = None
 
     def filled(self, leaves: Sequence[Any]) -> tuple[Any, ...]:

@@ -193,6 +193,8 @@ def checked(found: Any, name: str, count: int, places: Sequence[int]) -> tuple[A
 def fitted(g: Any, xp: Namespace, shape: Sequence[int], dtype: Any, name: str, i: int) -> Any:
     """Bring the gradient of argument `i` to a shape and dtype; GradientError where it doesn't fit."""
     g = lift(g, xp)
+    if g.shape == shape and g.dtype == dtype:
+        return g
     shape, given = tuple(shape), tuple(g.shape)
     fits = len(given) >= len(shape) and all(n in (1, m) for n, m in zip(shape[::-1], given[::-1]))  # noqa: B905
     if not fits:

@@ -221,6 +221,19 @@ def test_complex_numbers(backend):
     assert ad.autograd.gradcheck(g, (z,), check_forward_ad=True)
 
 
+def test_arrays_without_tensors_on_top_see_the_rule(backend):
+    """As gradcheck's forward mode has them."""
+
+    @ad.custom_jvp
+    def f(x):
+        return x * 2
+
+    f.defjvps(lambda t, out, x: 5 * t)
+    x = ad.asarray(X, requires_grad=True)
+    with pytest.raises(RuntimeError, match="forward mode"):
+        ad.autograd.gradcheck(f, (x,), check_forward_ad=True, check_backward_ad=False)
+
+
 def test_what_is_kept_is_freed_with_the_graph(backend):
     @ad.custom_jvp
     def f(x):

@@ -702,3 +702,48 @@ def test_a_mark_on_what_is_no_input_warns(backend):
     with pytest.warns(UserWarning, match="Only input Tensors") as issued:
         function(ad, forward, lambda ctx, g: g).apply(leaf(ad))
     assert issued[0].filename == __file__
+
+
+def test_beside_the_rest_of_autograd(backend):
+    """Forward mode of gradcheck, many cotangents at once, anomalies, checkpoints, inference, parameters."""
+    x, k = ad.tensor([0.5, 2.0], requires_grad=True), ad.tensor(0.3, requires_grad=True)
+    assert ad.autograd.gradcheck(Scale.apply, (x, k), check_forward_ad=True, check_batched_grad=True)
+    rows = ad.asarray([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    wanted = [ad.autograd.grad(Scale.apply(x, k), (x, k), row) for row in rows]
+    for create in (False, True):
+        found = ad.autograd.grad(Scale.apply(x, k), (x, k), rows, is_grads_batched=True, create_graph=create)
+        for together, *singly in zip(found, *wanted, strict=True):
+            np.testing.assert_allclose(together.numpy(force=True), [g.numpy() for g in singly])
+            assert together.requires_grad == create
+    f = function(ad, lambda ctx, x, k: x * k, lambda ctx, g: (None, g.sum() * float("nan")))
+    with ad.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="MyFnBackward"):
+        f.apply(x, k).sum().backward()
+    again = ad.checkpoint(lambda x, k: Scale.apply(Scale.apply(x, k), k))
+    for y in (again(x, k), Scale.apply(Scale.apply(x, k), k)):
+        y.sum().backward()
+        np.testing.assert_allclose([*x.grad.numpy(), k.grad.numpy()], [np.exp(0.6)] * 2 + [5 * np.exp(0.6)])
+        x.grad = k.grad = None
+    with ad.inference_mode():
+        y = Scale.apply(x, k)
+    assert y.is_inference() and not y.requires_grad
+    parameter = ad.nn.Parameter(ad.ones(2))
+    y = Scale.apply(parameter, k)
+    assert not isinstance(y, ad.nn.Parameter)
+    y.sum().backward()
+    assert parameter.grad is not None
+
+
+def test_under_jit():
+    jax = pytest.importorskip("jax")
+    x = jax.numpy.asarray([0.5, 2.0])
+
+    def own(x):
+        return Scale.apply(x, x[0])
+
+    for f in (
+        ad.grad(lambda x: own(x).sum()),
+        lambda x: ad.jvp(own, (x,), (x,))[1],
+        ad.vmap(lambda s: own(s * ad.asarray([1.0, 2.0]))),
+    ):
+        with ad.use_backend("jax"):
+            np.testing.assert_allclose(jax.jit(f)(x), f(x), rtol=1e-5)
