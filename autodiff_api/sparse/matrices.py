@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import func, levels
-from ..errors import ArgumentError, ArgumentTypeError, BatchingError, GradientError, OutputError
+from ..arrays import Array
+from ..errors import ArgumentError, ArgumentTypeError, BatchingError, DetachWarning, GradientError, OutputError
 from ..func.calls import Call
 from ..func.reverse import Tape
+from ..modes import mode
+from ..places import user_level
 from .coloring import Coloring, as_pattern, color, scipy_sparse
 from .patterns import pattern_of
 
@@ -60,7 +64,10 @@ def jacobian(
     Jacobian, such as :func:`sparsity` finds; or `coloring`, a pattern with its colours, as :func:`color` finds them.
     A pattern that lacks an entry gives a wrong matrix: with `check` one more pass along a random direction finds that
     out, and raises GradientError. By columns the passes go forward, by rows backward; they run at once, or `chunk_size`
-    at a time: 1 is a plain loop, for operations that have no batching law. The matrix carries no gradient itself.
+    at a time: 1 is a plain loop, for operations that have no batching law.
+
+    The matrix carries no gradient itself: an argument that requires grad brings a DetachWarning, and inside `jvp` or
+    `vmap` there is no such matrix.
 
     >>> import autodiff_api as ad, numpy as np
     >>> ad.sparse.jacobian(lambda x: x[1:] * x[:-1])(np.asarray([1.0, 2.0, 3.0])).toarray()
@@ -138,6 +145,22 @@ class _Products:
         self.x = self.call.variables[0].detach()
         self._refuse_complex(self.x, "argument")
 
+    def _leave(self) -> None:
+        """Say so where a matrix of numbers ends a derivative."""
+        (x,) = self.call.variables
+        if isinstance(x._value, Array):
+            raise GradientError(
+                "sparse: inside jvp or vmap an array is more than its numbers, which is all that a matrix of SciPy's "
+                "holds; compute the matrix outside"
+            )
+        if x.requires_grad and mode().recording:
+            warnings.warn(
+                "sparse: the argument requires grad, and the gradient stops at a matrix of SciPy's. Use detach() to "
+                "say so.",
+                DetachWarning,
+                stacklevel=user_level(),
+            )
+
     def _refuse_complex(self, x: Any, what: str) -> None:
         if x._is_complex():
             raise ArgumentTypeError(f"sparse: the {what} is {x.dtype}; take its real and imaginary parts apart")
@@ -181,6 +204,7 @@ class _Products:
 
     def matrix(self, colors: Coloring, chunk_size: int | None, check: bool) -> Any:
         """Run the passes, some at a time, and return the matrix of what they found."""
+        self._leave()
         height, width = colors.pattern.shape
         passes, places = colors.shown
         order = np.argsort(passes, kind="stable")

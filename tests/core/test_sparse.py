@@ -18,6 +18,7 @@ from autodiff_api.errors import (
     ArgumentError,
     ArgumentTypeError,
     BatchingError,
+    DetachWarning,
     GradientError,
     MissingExtraError,
     OutputError,
@@ -406,10 +407,28 @@ def test_modes_and_graphs_outside():
     c = ad.asarray(2.0, requires_grad=True)
     f = lambda x: c * x[1:] * x[:-1]  # noqa: E731
     expected = jacobian(f)(x.detach()).toarray()
-    assert (jacobian(f)(x).toarray() == expected).all() and (jacobian(f)(x * 1).toarray() == expected).all()
+    for argument in (x, x * 1):
+        with pytest.warns(DetachWarning, match="the gradient stops at a matrix"):
+            assert (jacobian(f)(argument).toarray() == expected).all()
     with ad.no_grad():
         assert (jacobian(f)(x).toarray() == expected).all() and sparsity(f)(x).nnz == 6
     assert x.grad is None and c.grad is None
+
+
+def test_inside_transformations():
+    """A matrix of numbers is no part of a derivative; a pattern needs no numbers."""
+    f = lambda x: x[1:] * x[:-1]  # noqa: E731
+    inside = lambda x: ad.asarray(jacobian(f)(x).toarray())  # noqa: E731
+    for call in (lambda: ad.jvp(inside, (np.ones(3),), (np.ones(3),)), lambda: ad.vmap(inside)(np.ones((2, 3)))):
+        with pytest.raises(GradientError, match="inside jvp or vmap"):
+            call()
+    with pytest.warns(DetachWarning, match="the gradient stops"):
+        ad.grad(lambda x: ad.sum(inside(x)) + ad.sum(x))(np.ones(3))
+    seen = []
+    ad.vmap(lambda x: seen.append(sparsity(f)(x).nnz) or x)(np.ones((2, 3)))
+    jax = pytest.importorskip("jax")
+    jax.jit(lambda x: seen.append(sparsity(f)(x).nnz) or x)(jax.numpy.ones(3))
+    assert seen == [4, 4]
 
 
 def test_a_function_of_ones_own_mixes_all():
