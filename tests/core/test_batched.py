@@ -119,6 +119,31 @@ def test_the_hidden_axis_may_have_length_0_or_1(name, n):
             assert (tuple(y.shape), y.dtype) == ((n, *z.shape), z.dtype)
 
 
+# --- beyond the samples ---
+
+BEYOND = {
+    "an axis counted from the start": lambda a, b: xp.vecdot(a, b, axis=0),
+    "and for a cross product": lambda a, b: xp.linalg.cross(a, b, axis=0),
+    "a matrix of indices": lambda a, b: xp.take(a, xp.astype(b > 0, xp.int64), axis=1),
+    "a length that follows": lambda a, b: xp.reshape(a, (2, -1)),
+    "a kernel of two ranks": lambda a, b: xp.where(a[0] > 0, b, a),
+}
+
+
+@pytest.mark.parametrize("case", BEYOND)
+@pytest.mark.parametrize("dims", [(0, 0), (0, None), (None, 0)])
+def test_what_samples_leave_out_is_a_loop_too(case, dims):
+    a, b = np.sin(np.arange(24.0)).reshape(4, 3, 2), np.cos(np.arange(24.0)).reshape(4, 3, 2)
+    given = [x if d == 0 else x[0] for x, d in zip((a, b), dims, strict=True)]
+    found = ad.vmap(BEYOND[case], dims)(*map(xp.asarray, given))
+    slices = [[xp.asarray(x if d is None else x[i]) for x, d in zip(given, dims, strict=True)] for i in range(4)]
+    np.testing.assert_allclose(found.numpy(), [BEYOND[case](*pair).numpy() for pair in slices], rtol=1e-13)
+
+
+def test_a_length_that_follows_where_there_are_none():
+    assert ad.vmap(lambda a: xp.reshape(a, (2, -1)))(np.ones((0, 3, 4))).shape == (0, 2, 6)
+
+
 # --- nesting ---
 
 
@@ -359,8 +384,8 @@ def test_a_tensor_from_outside_does_not_take_on_what_differs():
     assert y.tolist() == [0.0] * 3
 
 
-def test_random_numbers_are_the_same_for_all():
-    found = ad.vmap(lambda v: v * 0 + ad.random.rand(3))(V)
+def test_random_numbers_may_be_the_same_for_all():
+    found = ad.vmap(lambda v: v * 0 + ad.random.rand(3), randomness="same")(V)
     np.testing.assert_array_equal(found[0], found[1])
 
 

@@ -2,10 +2,11 @@
 
     python tests/laws/mutate.py [OP ...]
 
-Two kinds of mutants. *Wrapped*: a formula's result with its sign turned, doubled, or zero, for each parameter and
+Three kinds of mutants. *Wrapped*: a formula's result with its sign turned, doubled, or zero, for each parameter and
 each mode. *Cut*: the source of the rules with one term of a sum or difference dropped, one factor of a product or one
 divisor dropped, one minus sign or `conj` dropped, the branches of one `where` exchanged; these are tried on the ops
-that use the function they are in. A mutant is caught if a law for its op fails on NumPy, or a row of the conventions
+that use the function they are in. *Batched*: a batching law that moves no axis, and the source of batching laws cut
+alike, shapes and axes too. A mutant is caught if a law for its op fails on NumPy, or a row of the conventions
 does. The exit status is 1 if one survives that EXPLAINED does not explain.
 """
 
@@ -31,8 +32,9 @@ import numpy as np
 import autodiff_api as ad
 from autodiff_api import rules
 from autodiff_api.binding import make_namespace
-from autodiff_api.rules import CHAPTERS, OPS, General, Op
-from autodiff_api.rules.kinds import Rule
+from autodiff_api.rules import CHAPTERS, OPS, General, Op, batched_keys, batches
+from autodiff_api.rules.batching import EACH, Shifted, Stacked
+from autodiff_api.rules.kinds import Rule, invoker_of
 from autodiff_api.testing import laws
 from autodiff_api.testing import setting as settings
 from autodiff_api.testing.checks import Checks
@@ -44,7 +46,14 @@ BROADCAST = "broadcasting does it anyway"
 POINTS = "tests/core/test_linalg_points.py notices"
 THIRD = "shows in third derivatives only"
 PERIOD = "the cosine has the same period; this is for the accuracy of large arguments"
+NOT_STANDARD = "beyond the standard, which samples keep to: tests/core/test_batched.py notices"
 EXPLAINED: dict[str, str] = {  # the mutant's name: why no law here can notice it
+    "batches.from_the_end: -len(longest) alone of one_axis('an operation along one axis', axis, longest) - "
+    "len(longest)": NOT_STANDARD,
+    "batches.from_the_end: one_axis('an operation along one axis', axis, longest) alone of "
+    "one_axis('an operation along one axis', axis, longest) - len(longest)": NOT_STANDARD,
+    "batches.reshape: no minus in -math.prod(shape)": "NumPy takes any negative length for -1",
+    "batches.take: (1,) alone of (1,) * (indices.ndim - 1)": NOT_STANDARD,
     "eigenvalues.order_of: turned xp.where(stays, on_diagonal(distance, xp), first)": POINTS,
     "inverses.left_out: s[..., :, None] alone of s[..., :, None] + xp.zeros_like(s)[..., None, :]": BROADCAST,
     "inverses.left_out: s[..., None, :] alone of s[..., None, :] + xp.zeros_like(s)[..., :, None]": BROADCAST,
@@ -262,6 +271,72 @@ def users_of(tree: ast.Module) -> dict[str, set[str]]:
     return found
 
 
+# --- batched: a batching law that moves no axis, or with one piece missing ---
+
+
+def unmoved(op: Op) -> Iterator[Mutant]:
+    """Yield the op with a law that takes the hidden axis for one of its own."""
+    if isinstance(op.batch, Shifted):
+        yield Mutant(f"{op.name}: no axis is moved", {op.name: replace(op, batch=EACH)}, "batched")
+    elif isinstance(op.batch, Stacked) and len(op.arrays) > 1:
+        same = functools.partial(_as_they_are, invoker_of(op))
+        yield Mutant(f"{op.name}: ranks stay", {op.name: replace(op, batch=Bare(same))}, "batched")
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A law that is code already."""
+
+    run: Any
+
+    def bind(self, op: Op) -> Any:
+        return self.run
+
+
+def _as_they_are(invoke: Any, kernel: Any, arrays: Any, hidden: Any, statics: Any, xp: Any) -> Any:
+    return invoke(kernel, arrays, statics)
+
+
+def cut_batches(module: types.ModuleType) -> Iterator[Mutant]:
+    """Yield the mutants of a module of batching laws, each with the ops whose law comes to it."""
+    path = Path(str(module.__file__))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    reached = reached_from(tree)
+    laws_of = {name: op.batch.__name__ for name, op in OPS.items() if inspect.isfunction(op.batch)}
+    for place in tree.body:
+        if not isinstance(place, ast.FunctionDef):
+            continue
+        ops = {name for name, law in laws_of.items() if law in reached and place.name in reached[law]}
+        bound = {id(n) for c in ast.walk(place) if isinstance(c, ast.Compare | ast.Raise) for n in ast.walk(c)}
+        for node in ast.walk(place):
+            for what, new in pieces(node) if id(node) not in bound and ops else ():
+                fresh = types.ModuleType(module.__name__)
+                fresh.__dict__.update(__package__=module.__package__, __file__=module.__file__)
+                sys.modules["mutated"] = fresh  # where dataclasses look their module up
+                fresh.__name__ = "mutated"
+                exec(compile(mutated_tree(path, node, new), str(path), "exec"), fresh.__dict__)
+                broken = {name: replace(OPS[name], batch=getattr(fresh, laws_of[name])) for name in ops}
+                yield Mutant(f"{path.stem}.{place.name}: {what}", broken, "batched")
+
+
+def reached_from(tree: ast.Module) -> dict[str, set[str]]:
+    """Return, for each function of a module, the functions of the module that it comes to, itself included."""
+    calls = {f.name: {n.id for n in ast.walk(f) if isinstance(n, ast.Name)} for f in functions_of(tree)}
+    found = {}
+    for name in calls:
+        seen, waiting = set(), {name}
+        while waiting:
+            one = waiting.pop()
+            seen.add(one)
+            waiting |= (calls[one] & set(calls)) - seen
+        found[name] = seen
+    return found
+
+
+def functions_of(tree: ast.Module) -> list[ast.FunctionDef]:
+    return [place for place in tree.body if isinstance(place, ast.FunctionDef)]
+
+
 def ops_from(module: types.ModuleType, tree: ast.Module, ops: set[str]) -> dict[str, Op]:
     """Return the named ops with the rules of a mutated module."""
     fresh = types.ModuleType(module.__name__)
@@ -317,14 +392,14 @@ def _noticed(mutant: Mutant) -> str:
         xp = make_namespace(ad.get_backend("numpy"))
         checks = Checks(xp, dtypes=("float64", "complex128"))
         for name in sorted(mutant.ops):
-            for law in LAWS:
+            for law in ("vmap",) if mutant.kind == "batched" else LAWS:
                 for dtype in checks.dtypes:
                     for sample in checks.samples(name, law, dtype):
                         try:
                             laws.LAWS[law](settings.Setting(xp, dtype), name, sample)
                         except LawError:
                             return f"{law}, {name}"
-        return unconventional(xp)
+        return "" if mutant.kind == "batched" else unconventional(xp)
 
 
 def unconventional(xp: Any) -> str:
@@ -370,6 +445,12 @@ def mutants(names: list[str]) -> Iterator[Mutant]:
     for name, op in OPS.items():
         if op.rule is not None and (not names or name in names):
             yield from wrapped(op)
+        if not names or name in names:
+            yield from unmoved(op)
+    for module in (batches, batched_keys):
+        for mutant in cut_batches(module):
+            if not names or set(names) & set(mutant.ops):
+                yield mutant
     for chapter in modules():
         for mutant in cut(chapter):
             if mutant.ops and (not names or set(names) & set(mutant.ops)):
@@ -398,7 +479,7 @@ def main(names: list[str]) -> int:
             reason = EXPLAINED.get(mutant.name, "")
             unexplained += not reason
             print("survived:", mutant.name, f"({reason})" if reason else "", flush=True)
-    for kind in ("wrapped", "cut"):
+    for kind in ("wrapped", "cut", "batched"):
         print(f"{kind}: caught {counts[kind, True]} of {counts[kind, True] + counts[kind, False]}")
     print(f"unexplained survivors: {unexplained}")
     return 1 if unexplained else 0

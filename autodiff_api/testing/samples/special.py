@@ -27,6 +27,7 @@ def polygamma(draw: Draw) -> Iterator[Sample]:
         yield Sample((n, draw.between(0.5, 3.0, 2, 3)))
     yield Sample((1, draw.between(0.5, 3.0)), name="0-d")
     yield Sample((2, draw.between(0.5, 3.0, 0, 3)), name="zero size")
+    yield Sample((np.asarray([0, 2, 1]), draw.between(0.5, 3.0, 2, 3)), name="an order for each")
 
 
 def incomplete_gamma(draw: Draw) -> Iterator[Sample]:
