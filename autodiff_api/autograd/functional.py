@@ -15,6 +15,7 @@ from .. import func as transforms
 from ..errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from ..gradients import grad
 from ..levels import home, is_array, lift
+from ..modes import enable_grad
 from ..tensors import Tensor
 from ..trees import tree_map
 
@@ -166,6 +167,7 @@ class Problem:
         """Return a result without its history, unless it was asked for."""
         return result if self.create else tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, result)
 
+    @enable_grad
     def insist(self) -> None:
         """Raise an error if an output does not depend on an input or, where two derivatives are taken, a gradient."""
         xp = home(self.inputs)
@@ -177,7 +179,7 @@ class Problem:
                     f"Output {i} of the user-provided function does not require gradients. The outputs must be "
                     "computed in a differentiable manner from the input when running in strict mode."
                 )
-            found = grad(y.sum(), leaves, create_graph=True, allow_unused=True)
+            found = grad(y, leaves, xp.ones_like(y), create_graph=True, allow_unused=True)
             for j, g in enumerate(found):
                 if g is None:
                     raise GradientError(
@@ -189,7 +191,8 @@ class Problem:
 
     def insist_on_second(self, j: int, g: Any, leaves: list[Any]) -> None:
         """Raise an error if a gradient depends on none of the inputs."""
-        again = grad(g.sum(), leaves, retain_graph=True, allow_unused=True) if g.requires_grad else (None,)
+        ones = g._xp.ones_like(g)
+        again = grad(g, leaves, ones, retain_graph=True, allow_unused=True) if g.requires_grad else (None,)
         if all(h is None for h in again):
             raise GradientError(
                 f"While computing the hessian, found that the jacobian of the user-provided function with respect to "

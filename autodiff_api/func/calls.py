@@ -44,6 +44,13 @@ def chosen(name: str, argnums: Argnums, count: int) -> list[int]:
     return places
 
 
+def ones_like(x: Any) -> Any:
+    """Return the derivative of an array, or number, by itself: raw for raw."""
+    xp = levels.home([x])
+    ones = xp.ones_like(levels.lift(x, xp))
+    return ones if isinstance(x, Array) else levels.lowered(ones)
+
+
 class Call:
     """One call of a function: its arguments' leaves, as tensors of one namespace, and which of them are variables.
 

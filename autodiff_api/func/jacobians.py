@@ -12,12 +12,11 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .. import levels
 from ..errors import ArgumentError
 from ..modes import mode
 from ..namespaces import Namespace
 from ..trees import unflatten
-from .calls import Argnums, Call
+from .calls import Argnums, Call, ones_like
 from .forward import Moving, jvp
 from .reverse import Tape, grad_and_value, value_and_grad, vjp, walk_back
 
@@ -258,5 +257,5 @@ def _pair(name: str, inputs: Any, v: Any) -> tuple[tuple[Any, ...], tuple[Any, .
     if v is None:
         if len(primals) != 1 or getattr(primals[0], "shape", ()) not in ((), (1,)):
             raise ArgumentError(f"{name}: v may be left out only for one input of one element; give it as `inputs`")
-        return primals, (levels.lift(primals[0], levels.home(primals)) * 0 + 1,)
+        return primals, (ones_like(primals[0]),)
     return primals, v if isinstance(inputs, tuple) else (v,)
