@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from .functions import argmin, fixed_point, linear_solve, root
 from .host import on_numpy
+from .ode import odeint
 
-__all__ = ["argmin", "fixed_point", "linear_solve", "on_numpy", "root"]
+__all__ = ["argmin", "fixed_point", "linear_solve", "odeint", "on_numpy", "root"]

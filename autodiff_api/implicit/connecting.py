@@ -14,17 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import levels
-from ..custom.nodes import Opaque
 from ..errors import GraphError
 from ..func import jvp, vmap
 from ..func.reverse import alias
-from ..graph import NOTHING, Node
-from ..modes import mode, rare_used
-from ..modes import recorded as show
+from ..graph import NOTHING
+from ..modes import mode
 from ..namespaces import Namespace
 from .linear import System, solve_system
 from .loops import known
-from .tapes import Tape
+from .tapes import Result, Tape
 from .towers import Tower, is_batched
 
 Vectors = Callable[[Any], Any]
@@ -128,11 +126,7 @@ def _recorded(equation: Equation, z: Any, tower: Tower, k: int) -> Any:
     tape = record.tape(z._xp.array_class._make(z._value).requires_grad_())
     if not tape.outside:
         return z
-    recipe: Any = Solved(record, tape)
-    node = Node(recipe, (), tuple(tape.outside), (z._value,), z.shape, z.dtype)
-    if rare_used:
-        show(node)
-    return z._xp.array_class._make(z._value, node)
+    return Solved(record, tape).connected(z, tape.outside)
 
 
 class Recorded:
@@ -159,20 +153,12 @@ class Recorded:
             return Tape(lambda x: tower.lower(function(tower.lift(x, k)), k), source)
 
 
-class Solved(Opaque):
+class Solved(Result):
     """The recipe of a solution's node."""
 
-    opaque = False
-
     def __init__(self, record: Recorded, tape: Tape) -> None:
-        super().__init__(record.equation.name, tape.xp.array_class, tape.outside, 0)
+        super().__init__(record.equation.name, tape.source, tape.outside)
         self.record, self.tape, self.xp = record, tape, tape.xp
-        self.sources = ("out",)
-        self.kernel: Any = None
-
-    def invoke(self, kernel: Any, inputs: Any, params: Any) -> Any:
-        """Return the solution again, to recompute what depends on it."""
-        return self.tape.source._value
 
     def again(self, z: Any) -> Tape:
         """Record the equation at the solution as it is connected to the graph: for derivatives of derivatives."""

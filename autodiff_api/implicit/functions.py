@@ -33,7 +33,8 @@ class Problem:
             raise ArgumentError(f"{name}: x0 has no arrays, so that nothing is unknown")
         given = [self._unknown(x) for x in leaves]
         self.unknown = Unknown(given, tree)
-        self.start = self.unknown.vector([x.detach() for x in given])
+        self.given = self.unknown.vector(given)
+        self.start = self.given.detach()
         self.args = unflatten(self.call.tree, [None] * len(leaves) + self.call.given[len(leaves) :])[0][1:]
 
     def _unknown(self, x: Any) -> Any:
@@ -64,7 +65,7 @@ class Problem:
 
         `goal` is what a solver that the user brings is called with: a function of vectors.
         """
-        with no_grad():
+        with no_grad(), self.xp._quiet():
             samples = (self.start, equation.residual(self.start).detach())
             tower = Tower(self.xp, samples)
             start = tower.lower(self.start, 0)

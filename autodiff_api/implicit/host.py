@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, ConvergenceError, MissingExtraError
-from .loops import known
+from .loops import traced
 
 if TYPE_CHECKING:
     from .search import Search
@@ -22,6 +22,7 @@ MINIMA = (
     "BFGS", "CG", "COBYLA", "COBYQA", "L-BFGS-B", "Nelder-Mead", "Newton-CG", "Powell", "SLSQP", "TNC", "dogleg",
     "trust-constr", "trust-exact", "trust-krylov", "trust-ncg",
 )  # fmt: skip
+SCIPY = ("BDF", "DOP853", "LSODA", "RK23", "RK45", "Radau")  # of solve_ivp
 WITH_JACOBIAN = ("hybr", "lm")
 WITH_HESSIAN = ("Newton-CG", "dogleg", "trust-constr", "trust-exact", "trust-krylov", "trust-ncg")
 WITHOUT_GRADIENT = ("COBYLA", "COBYQA", "Nelder-Mead", "Powell")
@@ -51,7 +52,7 @@ class Host:
 
     def __init__(self, start: Any, name: str) -> None:
         self.xp, self.shape, self.dtype = start._xp, start.shape, start.dtype
-        if known(self.xp.all(self.xp.isfinite(start))) is None:
+        if traced(start):
             raise ArgumentError(
                 f"{name}: a solver on NumPy can't be compiled; take one of the library's own, or leave this call out "
                 "of what is compiled"
@@ -129,6 +130,28 @@ def _minimum(method: str, search: Search) -> Any:
     if not found.success and np.abs(more["jac"](found.x) if "jac" in more else np.inf).max() > 1e-4:
         raise ConvergenceError(f"{name}: SciPy's solver {method!r} found no minimum: {found.message}")
     return host.to(found.x)
+
+
+def solve_ivp(rate: Callable[..., Any], state: list[Any], control: Any) -> list[Any]:
+    """Integrate from time 0 to time 1 by one of SciPy's methods."""
+    try:
+        from scipy import integrate
+    except ImportError as error:
+        raise MissingExtraError(f"odeint: method {control.method!r} is SciPy's: pip install scipy") from error
+    hosts = [Host(x, "odeint") for x in state]
+    ends = np.cumsum([host.start.size for host in hosts])[:-1]
+
+    def called(s: float, x: Any) -> Any:
+        now = [host.to(part) for host, part in zip(hosts, np.split(x, ends), strict=True)]
+        return np.concatenate([host.back(r) for host, r in zip(hosts, rate(now, float(s)), strict=True)])
+
+    start = np.concatenate([host.start for host in hosts])
+    found = integrate.solve_ivp(
+        called, (0.0, 1.0), start, method=control.method, t_eval=[1.0], rtol=max(control.rtol, 1e-13), atol=control.atol
+    )
+    if not found.success:
+        raise ConvergenceError(f"odeint: SciPy's method {control.method!r} failed: {found.message}")
+    return [host.to(part) for host, part in zip(hosts, np.split(found.y[:, -1], ends), strict=True)]
 
 
 scipy_root = {method: partial(_root, method) for method in ROOTS}

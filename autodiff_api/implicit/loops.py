@@ -6,16 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import levels
+from ..control import while_loop
 
 
 def known(x: Any) -> bool | None:
-    """Return a truth value; None while a compiler traces it, since then nobody knows it yet."""
+    """Return a truth value, of many whether all are true; None while a compiler traces it and nobody knows it yet."""
+    xp = None
     while hasattr(type(x), "_xp"):
-        x = x._value
+        xp, x = x._xp._lower, x._value
     try:
-        return bool(x)
+        return bool(x if xp is None or not x.ndim else xp.all(x))
     except TypeError:
         return None
+
+
+def traced(x: Any) -> bool:
+    """Tell whether a compiler traces an array."""
+    return known(x == x) is None
 
 
 def repeat(going: Callable[..., Any], step: Callable[..., Any], *state: Any) -> Any:
@@ -29,17 +36,20 @@ def repeat(going: Callable[..., Any], step: Callable[..., Any], *state: Any) -> 
 
 def _compiled(going: Callable[..., Any], step: Callable[..., Any], state: tuple[Any, ...]) -> Any:
     """Let the engine loop over arrays of the lowest level, while the steps compute with those that are in use."""
-    from ..control import while_loop  # late: only what is compiled needs it
-
     xp = state[0]._xp
     top = levels.current(xp)
 
-    def inside(function: Callable[..., Any]) -> Callable[[Any], Any]:
-        def called(state: Any) -> Any:
-            with levels.entered(top):
-                return function(*state)
-
-        return called
-
     with levels.entered(xp):
-        return while_loop(inside(going), inside(lambda *s: tuple(step(*s))), state)
+        return while_loop(
+            inside(top, lambda state: going(*state)), inside(top, lambda state: tuple(step(*state))), state
+        )
+
+
+def inside(top: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that runs while `top` is the highest namespace in use."""
+
+    def called(*args: Any) -> Any:
+        with levels.entered(top):
+            return function(*args)
+
+    return called

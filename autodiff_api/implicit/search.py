@@ -58,9 +58,10 @@ class Search:
         """Tell where a residual, given its square, is as short as was asked for."""
         return rr == 0 if self.limits.tol is None else rr <= self.limits.tol**2
 
-    def going(self, done: Any, n: Any, most: int) -> Any:
-        """Tell whether to go on."""
-        return self.xp.any(~done) & (n < (most if self.limits.maxiter is None else self.limits.maxiter))
+    def going(self, rr: Any, done: Any, n: Any, most: int) -> Any:
+        """Tell whether to go on: for those that are not done, and have not run away."""
+        left = self.xp.any(~done & self.xp.isfinite(rr))
+        return left & (n < (most if self.limits.maxiter is None else self.limits.maxiter))
 
     def found(self, z: Any, rr: Any, good: Any, solver: str) -> Any:
         """Return a solution; ConvergenceError if a solver gave up, where that can be known."""
@@ -95,7 +96,7 @@ def newton(search: Search) -> Any:
     rr = dot(r, r)
     done = search.within(rr)
     z, _, rr, _, _, good, _ = repeat(
-        lambda *s: search.going(s[4], s[6], 200), step, z, r, rr, xp.ones_like(rr), done, done, xp.asarray(0)
+        lambda *s: search.going(s[2], s[4], s[6], 200), step, z, r, rr, xp.ones_like(rr), done, done, xp.asarray(0)
     )
     return search.found(z, rr, good, "newton")
 
@@ -133,7 +134,7 @@ def descent(search: Search) -> Any:
     gg = dot(g, g)
     none = xp.zeros_like(gg) > 0
     start = (z, search.objective(z), g, gg, xp.zeros_like(gg), none, none, xp.asarray(0))
-    z, _, _, gg, _, _, good, _ = repeat(lambda *s: search.going(s[5], s[7], 200), step, *start)
+    z, _, _, gg, _, _, good, _ = repeat(lambda *s: search.going(s[3], s[5], s[7], 200), step, *start)
     return search.found(z, gg, good, "newton")
 
 
@@ -151,7 +152,7 @@ def iteration(search: Search) -> Any:
     r = search.residual(z)
     rr = dot(r, r)
     start = (z, r, rr, search.within(rr), xp.asarray(0))
-    z, _, rr, done, _ = repeat(lambda *s: search.going(s[3], s[4], 10_000), step, *start)
+    z, _, rr, done, _ = repeat(lambda *s: search.going(s[2], s[3], s[4], 10_000), step, *start)
     return search.found(z, rr, done | (xp.sqrt(rr) <= eps**0.5 * search.size(z)), "iteration")
 
 
@@ -182,6 +183,6 @@ def anderson(search: Search) -> Any:
     rr = dot(r, r)
     repeated = [xp.repeat(xp.expand_dims(x, axis=-2), window, axis=-2) for x in (z, r)]
     _, _, z, rr, done, _ = repeat(
-        lambda *s: search.going(s[4], s[5], 1_000), step, *repeated, z, rr, search.within(rr), xp.asarray(0)
+        lambda *s: search.going(s[3], s[4], s[5], 1_000), step, *repeated, z, rr, search.within(rr), xp.asarray(0)
     )
     return search.found(z, rr, done | (xp.sqrt(rr) <= eps**0.5 * search.size(z)), "anderson")

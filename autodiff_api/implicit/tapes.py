@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..custom.nodes import Opaque
 from ..func.reverse import recorded
 from ..graph import Edge, Leaf, Node, tick
 from ..levels import lift
-from ..modes import MODE, mode, replace_mode
+from ..modes import MODE, mode, rare_used, replace_mode
+from ..modes import recorded as show
 from ..namespaces import Namespace
 from ..walks import Walk
 
@@ -85,10 +87,39 @@ class Tape:
 
     def transposed(self, u: Any, create: bool) -> Any:
         """Return the transposed derivative by the source, applied to a tensor of this level or a higher one."""
+        t = self.carried(u, create).get(self.source._node)
+        return u._xp.zeros_like(u) if t is None else t
+
+    def carried(self, u: Any, create: bool) -> dict[Edge, Any]:
+        """Carry a cotangent back, a tensor of this level or a higher one, and so are those that arrive."""
         here = isinstance(u, self.xp.array_class)
         create = create and mode().recording
-        seed = u._value if here and not create else u
-        t = self.back(seed, create, None if here else u._xp).get(self.source._node)
-        if t is None:
-            return u._xp.zeros_like(u)
-        return lift(t, u._xp)
+        found = self.back(u._value if here and not create else u, create, None if here else u._xp)
+        return {node: lift(t, u._xp) for node, t in found.items()}
+
+
+class Result(Opaque):
+    """The recipe of a node that stands for a solution, and keeps it as long as the node is there."""
+
+    opaque = False
+    kernel: Any = None
+
+    def __init__(self, name: str, x: Any, edges: list[Edge]) -> None:
+        super().__init__(name, x._xp.array_class, edges, 0)
+        self.value = x._value
+
+    def connected(self, x: Any, edges: list[Edge]) -> Any:
+        """Return the solution, connected."""
+        recipe: Any = self
+        node = Node(recipe, (), tuple(edges), (self.value,), x.shape, x.dtype)
+        if rare_used:
+            show(node)
+        return self.array._make(self.value, node)
+
+    def lift(self, node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the solution for a pass that is recorded: connected, and by that it is known."""
+        return (self.array._make(self.value, node),)
+
+    def invoke(self, kernel: Any, inputs: Any, params: Any) -> Any:
+        """Return the solution again, to recompute what depends on it."""
+        return self.value
