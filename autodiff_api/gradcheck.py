@@ -42,9 +42,10 @@ def gradcheck(
     `func` takes the inputs and returns a tensor or several; Jacobians by the inputs that require grad are compared,
     real and complex, and must agree within `atol + rtol * |numerical|`. Inputs should be float64 or complex128: a
     warning says so. `check_forward_ad` compares forward mode too, on dual arrays. `fast_mode` compares one random
-    combination of all entries, `check_batched_grad` many passes in one with a pass for each, `check_undefined_grad` the
-    gradients of several outputs together with those of each, and two passes must agree within `nondet_tol`. Raises
-    GradcheckError with the entries that disagree; returns False instead if `raise_exception` is False.
+    combination of all entries, `check_batched_grad` and `check_batched_forward_grad` many passes in one with a pass
+    for each, `check_undefined_grad` the gradients of several outputs together with those of each, and two passes must
+    agree within `nondet_tol`. Raises GradcheckError with the entries that disagree; returns False instead if
+    `raise_exception` is False.
 
     >>> import autodiff_api as ad
     >>> x = ad.tensor([0.5, 1.0], dtype=ad.float64, requires_grad=True)
@@ -53,12 +54,15 @@ def gradcheck(
     """
     if not (check_backward_ad or check_forward_ad):
         raise ArgumentError("gradcheck: expected at least one of check_forward_ad and check_backward_ad to be True")
-    _refuse(masked, check_batched_forward_grad)
+    _refuse(masked)
+    if check_batched_forward_grad and not check_forward_ad:
+        raise ArgumentError("gradcheck: check_batched_forward_grad=True asks for check_forward_ad=True")
     arrays = _sequence(inputs)
     _check_inputs(arrays)
     checker = Checker(func, arrays, eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes)
     forward = Study.push if check_forward_ad else None
-    return checker.passes(check_backward_ad, forward, fast_mode, check_batched_grad, raise_exception)
+    batched = check_batched_grad, check_batched_forward_grad
+    return checker.passes(check_backward_ad, forward, fast_mode, batched, raise_exception)
 
 
 def gradgradcheck(
@@ -95,7 +99,7 @@ def gradgradcheck(
         raise ArgumentError(
             "gradgradcheck: expected at least one of check_fwd_over_rev and check_rev_over_rev to be True"
         )
-    _refuse(masked, False)
+    _refuse(masked)
     arrays = _sequence(inputs)
     _check_inputs(arrays)
     study = Study(func, arrays, eps)
@@ -119,7 +123,7 @@ def gradgradcheck(
     together = (*arrays, *cotangents)
     checker = Checker(gradients, together, eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes)
     forward = Study.push_through_gradients if check_fwd_over_rev else None
-    return checker.passes(check_rev_over_rev, forward, fast_mode, check_batched_grad, raise_exception)
+    return checker.passes(check_rev_over_rev, forward, fast_mode, (check_batched_grad, False), raise_exception)
 
 
 def _check_inputs(inputs: Sequence[Any]) -> None:
@@ -139,14 +143,9 @@ def _check_inputs(inputs: Sequence[Any]) -> None:
             )
 
 
-def _refuse(masked: bool | None, forward: bool) -> None:
+def _refuse(masked: bool | None) -> None:
     if masked:
         raise ArgumentError("gradcheck: masked=True is about sparse tensors, and there are none here; leave it out")
-    if forward:
-        raise GradcheckError(
-            "gradcheck: batches of tangents can't be checked; leave check_batched_forward_grad out and compare "
-            "vmap(jvp) with a loop"
-        )
 
 
 def _sequence(x: Any) -> tuple[Any, ...]:
@@ -182,8 +181,8 @@ class Checker:
         self.atol, self.rtol, self.nondet_tol = atol, rtol, nondet_tol
         self.undefined, self.dtypes = undefined, dtypes
 
-    def passes(self, backward: bool, forward: Any, fast: bool, batched: bool, raises: bool) -> bool:
-        """Run the check; raise what it finds, or say False."""
+    def passes(self, backward: bool, forward: Any, fast: bool, batched: tuple[bool, bool], raises: bool) -> bool:
+        """Run the check, also of many passes at once `(backward, forward)`; raise what it finds, or say False."""
         try:
             self.check_repeatable()
             if not self.study.live:
@@ -192,8 +191,9 @@ class Checker:
             self.check_jacobians(backward, forward, fast)
             if backward:
                 self.check_linear()
-            if batched:
-                self.check_batched()
+            for ahead, wanted in enumerate(batched):
+                if wanted:
+                    self.check_batched(bool(ahead))
         except GradcheckError:
             if raises:
                 raise
@@ -323,22 +323,22 @@ class Checker:
                     "backward pass treats an output without a gradient (None, undefined) other than one with zeros"
                 )
 
-    def check_batched(self) -> None:
+    def check_batched(self, forward: bool) -> None:
         """Check that many passes in one give what a pass for each gives."""
         study, rng = self.study, np.random.default_rng(2)
-        for i in study.live:
-            cotangents = [rng.uniform(0.5, 1.5, size=study.values[i].shape) for _ in range(2)]
+        for i in study.active if forward else study.live:
+            like = (study.points if forward else study.values)[i]
+            each = [rng.uniform(0.5, 1.5, size=like.shape) for _ in range(2)]
+            what = f"batched tangents of input {i}" if forward else f"batched gradients of output {i}"
             try:
-                together = study.pulled_at_once(i, np.stack(cotangents))
+                together = (study.pushed_at_once if forward else study.pulled_at_once)(i, np.stack(each))
             except BatchingError as error:
-                raise GradcheckError(f"batched gradients of output {i}: {error}") from error
-            apart = [study.pulled({i: c}) for c in cotangents]
+                raise GradcheckError(f"{what}: {error}") from error
+            apart = [study.push(i, d) if forward else study.pulled({i: d}) for d in each]
             for j, g in together.items():
                 if not np.allclose(g, np.stack([one[j] for one in apart]), self.rtol, self.atol, equal_nan=True):
-                    raise GradcheckError(
-                        f"batched gradients of output {i} with respect to input {j}: many cotangents in one pass "
-                        "(is_grads_batched=True) give other gradients than a pass for each"
-                    )
+                    other = f"the tangents of output {j}" if forward else f"the gradients of input {j}"
+                    raise GradcheckError(f"{what}: {other} by one pass for many are not those of a pass for each")
 
 
 def _hint(a: Host, n: Host) -> list[str]:

@@ -134,13 +134,29 @@ class Study:
     def push(self, j: int, direction: Host) -> dict[int, Host]:
         """Return the tangents of the live outputs when input `j` moves along a direction."""
         over = dual_over_tensors(self.xp)
-        moved = []
-        for i, x in enumerate(self.inputs):
-            if hasattr(x, "requires_grad"):
-                t = self.xp.asarray(direction, dtype=x.dtype, device=x.device) if i == j else None
-                x = over.dual(x.detach(), t)
-            moved.append(x)
-        return self.tangents([getattr(y, "_tangent", None) for y in self.run(moved)])
+        return self.tangents(self._moved(j, over, self._like_input(j, direction)))
+
+    def pushed_at_once(self, j: int, directions: Host) -> dict[int, Host]:
+        """Return the tangents for many directions of input `j`, by one pass."""
+        over = self.xp._over("duals")
+        many = self._moved(j, over, over._tangents.batched(self._like_input(j, directions)))
+        found = {}
+        for i in self.live:
+            t, shape = many[i], (len(directions), *self.values[i].shape)
+            found[i] = np.zeros(shape) if t is None else np.broadcast_to(host(t._value), shape)
+        return found
+
+    def _like_input(self, j: int, direction: Host) -> Any:
+        x = self.inputs[j]
+        return self.xp.asarray(direction, dtype=x.dtype, device=x.device)
+
+    def _moved(self, j: int, over: Any, tangent: Any) -> list[Any]:
+        """Return the outputs' tangents, None for what stands still, when input `j` has a tangent."""
+        moved = [
+            over.dual(x.detach(), tangent if i == j else None) if hasattr(x, "requires_grad") else x
+            for i, x in enumerate(self.inputs)
+        ]
+        return [getattr(y, "_tangent", None) for y in self.run(moved)]
 
     def push_through_gradients(self, j: int, direction: Host) -> dict[int, Host]:
         """Return the same for a function that computes gradients: tensors record what happens to dual arrays."""

@@ -242,8 +242,8 @@ def test_arguments_are_checked():
         gradgradcheck(lambda x: x, leaf(A), check_rev_over_rev=False)
     with pytest.raises(ad.ArgumentError, match="masked=True is about sparse tensors"):
         gradcheck(lambda x: x, leaf(A), masked=True)
-    with pytest.raises(ad.GradcheckError, match="check_batched_forward_grad"):
-        gradcheck(lambda x: x, leaf(A), check_batched_forward_grad=True, check_forward_ad=True)
+    with pytest.raises(ad.ArgumentError, match="check_batched_forward_grad=True asks for check_forward_ad=True"):
+        gradcheck(lambda x: x, leaf(A), check_batched_forward_grad=True)
     with pytest.raises(ad.ArgumentError, match="1 outputs require grad, got 2 grad_outputs"):
         gradgradcheck(lambda x: x, leaf(A), (leaf(A), leaf(A)))
     with pytest.raises(ad.GradcheckError, match="output 0 of the function is no tensor but a float"):
@@ -260,7 +260,9 @@ def test_batched_gradients(backend):
         return ad.linalg.solve(x @ x.mT + ad.eye(2), y), ad.where(x > 0.1, x, y) ** 2, x.detach()
 
     x = leaf([[0.5, -1.0], [2.0, 0.25]])
-    assert gradcheck(f, (x, leaf([[1.0, 2.0], [0.3, -0.7]])), check_batched_grad=True)
+    both = {"check_batched_grad": True, "check_forward_ad": True, "check_batched_forward_grad": True}
+    assert gradcheck(f, (x, leaf([[1.0, 2.0], [0.3, -0.7]])), **both)
+    assert gradcheck(lambda z: (ad.real(z * z), ad.sum(z * ad.conj(z))), leaf([1.0 + 2.0j, 0.5 - 1.0j]), **both)
     assert gradgradcheck(lambda x: ad.sum(x @ x) + x**3, x, check_batched_grad=True)
 
 
@@ -283,8 +285,26 @@ def test_a_backward_that_needs_values_is_not_batched():
 def test_batched_gradients_that_are_others(monkeypatch):
     right = Study.pulled_at_once
     monkeypatch.setattr(Study, "pulled_at_once", lambda *a: {j: g * 1.01 for j, g in right(*a).items()})
-    with pytest.raises(ad.GradcheckError, match="output 0 with respect to input 0: many cotangents in one pass"):
+    with pytest.raises(ad.GradcheckError, match="gradients of output 0: the gradients of input 0 by one pass for many"):
         gradcheck(lambda x: x**2, leaf(A), check_batched_grad=True)
+    ahead = Study.pushed_at_once
+    monkeypatch.setattr(Study, "pushed_at_once", lambda *a: {i: t * 1.01 for i, t in ahead(*a).items()})
+    with pytest.raises(ad.GradcheckError, match="tangents of input 0: the tangents of output 0 by one pass for many"):
+        gradcheck(lambda x: x**2, leaf(A), check_forward_ad=True, check_batched_forward_grad=True)
+
+
+def test_a_forward_that_needs_values_is_not_batched():
+    @ad.custom_jvp
+    def clipped(x):
+        return x * 2.0
+
+    @clipped.defjvp
+    def clipped_jvp(primals, tangents):
+        (t,) = tangents
+        return clipped(*primals), t * 2.0 if t.sum().item() < 100.0 else t
+
+    with pytest.raises(ad.GradcheckError, match="batched tangents of input 0: "):
+        gradcheck(clipped, leaf(A), check_forward_ad=True, check_batched_forward_grad=True)
 
 
 def test_cotangents_may_be_given_and_have_gaps(backend):
