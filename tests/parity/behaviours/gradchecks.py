@@ -59,7 +59,7 @@ def gradcheck_single(ag):
     ag.autograd.gradcheck(cube, [x], raise_exception=False)
 
 
-@checks("inputs of which none requires grad are an error", error="gradcheck expects at least one input tensor to req")
+@checks("inputs of which none requires grad are an error", error="gradcheck expects at least one input tensor")
 def gradcheck_of_nothing(ag):
     ag.autograd.gradcheck(cube, [ag.ones(2)])
 

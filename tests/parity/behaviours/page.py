@@ -22,9 +22,18 @@ def as_markdown(rows: list[Row], holds: Callable[[Row, str], bool]) -> str:
     """Write the page: what PyTorch does, and of which backend each row holds."""
     parts = [HEAD, summary(rows, holds)]
     for chapter, found in groupby(rows, key=lambda row: row.chapter):
-        parts.append(f"\n## {chapter}\n\n| behaviour | PyTorch | {' | '.join(BACKENDS)} |\n|---|---|---|---|")
-        parts += [line(row, holds) for row in found]
+        rows_here = list(found)
+        parts.append(
+            f"\n## {chapter}\n\n{source(rows_here[0])}\n\n| behaviour | PyTorch | {' | '.join(BACKENDS)} |\n|---|---|---|---|"
+        )
+        parts += [line(row, holds) for row in rows_here]
     return "\n".join(parts) + "\n"
+
+
+def source(row: Row) -> str:
+    """Link to the file that the programs of a chapter are in."""
+    name = row.run.__module__.split(".")[-1]
+    return f"The programs are in [{name}.py](../../tests/parity/behaviours/{name}.py)."
 
 
 def summary(rows: list[Row], holds: Callable[[Row, str], bool]) -> str:

@@ -265,6 +265,22 @@ def backward_under_no_grad(ag):
     return x.grad
 
 
+@autograd("graphs in several threads accumulate into one leaf")
+def threads_accumulate(ag):
+    x = leaf(ag)
+
+    def work():
+        for _ in range(10):
+            (x * 2.0).sum().backward()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return x.grad
+
+
 # A freed graph
 
 
@@ -302,22 +318,6 @@ def second_backward_after_a_change(ag):
     with ag.no_grad():
         x.mul_(2.0)
     y.backward()
-
-
-@freed("graphs in several threads accumulate into one leaf")
-def threads_accumulate(ag):
-    x = leaf(ag)
-
-    def work():
-        for _ in range(10):
-            (x * 2.0).sum().backward()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return x.grad
 
 
 # Checkpoints
