@@ -44,10 +44,13 @@ def recipes(bound: Bound) -> Callable[[tuple[bool, ...]], Recipe]:
 
 
 def look(node: Node, operands: Sequence[Any]) -> None:
-    """Show a node to those who watch; raise if it saved an operand that was made in inference mode."""
+    """Show a node to those who watch; raise if it saved an operand that was made in inference mode.
+
+    A transformation may be called in that mode, and records what it needs for itself.
+    """
     sources = node.recipe.sources
     for i, x in enumerate(operands):
-        if getattr(x, "_inference", False) and (i in sources or "all" in sources):
+        if getattr(x, "_inference", False) and not mode().transforming and (i in sources or "all" in sources):
             raise GraphError(
                 "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode "
                 "in computation tracked by autograd. Make a clone, or use no_grad() instead of inference_mode()."

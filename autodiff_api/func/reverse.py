@@ -122,26 +122,15 @@ class Tape:
     def __init__(self, call: Call, has_aux: bool = False, private: bool = False) -> None:
         self.call, self.xp = call, call.xp
         self.outer = mode().recording
-        self.sources = recorded(self._sources, private)
+        self.sources = recorded(lambda: [source(x, private, self.outer) for x in call.variables])
         self.nodes: list[Edge] = [x._node for x in self.sources]
         self.own = set(self.nodes)
-        result = recorded(self._run)
+        result = recorded(lambda: call.run([alias(x) for x in self.sources]))
         _spent.update(node for node in self.nodes if node.__class__ is Leaf)
         result, aux = call.split(result, has_aux)
         self.outputs, self.tree = call.outputs(result, call.xp)
         leaves, tree = flatten(aux)
         self.aux = unflatten(tree, [self.value(x) if isinstance(x, self.xp.array_class) else x for x in leaves])
-
-    def _sources(self, private: bool) -> list[Any]:
-        """Return what to differentiate by, and let the function record what was made in inference mode."""
-        given, make = self.call.given, self.xp.array_class._make
-        for i, x in enumerate(given):
-            if getattr(x, "_inference", False) and x._node is None:
-                given[i] = make(x._value)
-        return [source(x, private, self.outer) for x in self.call.variables]
-
-    def _run(self) -> Any:
-        return self.call.run([alias(x) for x in self.sources])
 
     def value(self, x: Any) -> Any:
         """Return a result for the caller: what only this call's variables lead to has no history outside."""
