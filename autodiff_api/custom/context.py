@@ -35,11 +35,11 @@ class FunctionCtx:
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors (or None) for `backward`, which finds them in `saved_tensors`."""
-        self.to_save = _checked(tensors, "save_for_backward")
+        self.to_save = self._checked(tensors, "save_for_backward")
 
     def save_for_forward(self, *tensors: Any) -> None:
         """Keep tensors (or None) for `jvp`, which finds them in `saved_tensors`."""
-        self.saved_for_forward = _checked(tensors, "save_for_forward")
+        self.saved_for_forward = self._checked(tensors, "save_for_forward")
 
     def mark_dirty(self, *tensors: Any) -> None:
         """Say which inputs `forward` changes in place; each must be among its outputs.
@@ -89,6 +89,15 @@ class FunctionCtx:
         """Whether the pass that runs `backward` is recorded itself."""
         return bool(self._open) and self._open[-1][1]
 
+    def _checked(self, tensors: tuple[Any, ...], method: str) -> tuple[Any, ...]:
+        for i, x in enumerate(tensors if self._wanted else ()):
+            if x is not None and not isinstance(x, Tensor):
+                raise ArgumentTypeError(
+                    f"{method} can only save variables, but argument {i} is of type {type(x).__name__}; "
+                    "keep anything else as an attribute of ctx"
+                )
+        return tensors
+
     def name(self) -> str:
         """Return the name that the node of this call has."""
         return type(self).__name__
@@ -98,13 +107,3 @@ class FunctionCtx:
 def ctx_class(name: str) -> type[FunctionCtx]:
     """Return the class of a function's contexts, called as PyTorch calls it: errors about attributes show it."""
     return type(name, (FunctionCtx,), {"__module__": FunctionCtx.__module__})
-
-
-def _checked(tensors: tuple[Any, ...], method: str) -> tuple[Any, ...]:
-    for i, x in enumerate(tensors):
-        if x is not None and not isinstance(x, Tensor):
-            raise ArgumentTypeError(
-                f"{method} can only save variables, but argument {i} is of type {type(x).__name__}; "
-                "keep anything else as an attribute of ctx"
-            )
-    return tensors

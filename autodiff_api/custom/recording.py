@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..errors import GradientError, GraphError
 from ..graph import NOTHING, Node
-from ..levels import lift
+from ..levels import entered, lift
 from ..modes import no_grad
 from ..namespaces import Namespace
 from ..tensors import Tensor
@@ -103,7 +103,7 @@ class Call(Opaque):
         bare = tensors is not over or (over is None and not create)
         # Below, other levels may be recorded: only where there are none does a pass turn recording off, as PyTorch's.
         quiet: AbstractContextManager[None] = nullcontext() if create or self.stacked else no_grad()
-        with quiet, self.ctx._opened(held, create):
+        with quiet, entered(tensors or self.array._xp), self.ctx._opened(held, create):
             found = self.definition.backward(self.ctx, *self._cotangents(t, bare, tensors))
             grads = checked(found, self.ctx.name(), self.count, self.places)
             settled = [self._settled(grads[self.places[i]], i, tensors) for i in targets]

@@ -139,6 +139,12 @@ def test_transformations_inside_of_the_methods(backend):
     for names in [n for k in (1, 2) for n in itertools.product(["grad", "jvp", "vmap"], repeat=k)]:
         found, wanted = deep(names, f.apply)(x), deep(names, lambda x: 3 * x**2)(x)
         np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, err_msg="-".join(names))
+    mapped = deep(["vmap"], ad.sin)
+    g = made(
+        forward=lambda ctx, x: (ctx.save_for_backward(x), mapped(x))[1],
+        backward=lambda ctx, g: ad.vjp(mapped, *ctx.saved_tensors)[1](g)[0],
+    )
+    np.testing.assert_allclose(np.asarray(ad.jacrev(g.apply)(x)), np.asarray(ad.jacrev(mapped)(x)), rtol=1e-9)
 
 
 def test_what_all_share_gets_the_sum_over_the_batch(backend):
