@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..errors import GradientError, GraphError
 from ..graph import NOTHING, Node
 from ..levels import entered, lift
-from ..modes import no_grad
+from ..modes import mode, no_grad
 from ..namespaces import Namespace
 from ..tensors import Tensor
 from .context import FunctionCtx
