@@ -16,17 +16,15 @@ library differs, it does so on purpose, and the row says why.
 
 Written from `tests/parity/behaviours/` by `python tests/parity/behaviours`.
 """
+COLUMNS = f"\n| behaviour | PyTorch | {' | '.join(BACKENDS)} |\n|---|---|---|---|"
 
 
 def as_markdown(rows: list[Row], holds: Callable[[Row, str], bool]) -> str:
     """Write the page: what PyTorch does, and of which backend each row holds."""
     parts = [HEAD, summary(rows, holds)]
     for chapter, found in groupby(rows, key=lambda row: row.chapter):
-        rows_here = list(found)
-        parts.append(
-            f"\n## {chapter}\n\n{source(rows_here[0])}\n\n| behaviour | PyTorch | {' | '.join(BACKENDS)} |\n|---|---|---|---|"
-        )
-        parts += [line(row, holds) for row in rows_here]
+        first, *others = found
+        parts += [f"\n## {chapter}\n", source(first), COLUMNS, *[line(row, holds) for row in (first, *others)]]
     return "\n".join(parts) + "\n"
 
 
