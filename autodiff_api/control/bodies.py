@@ -20,10 +20,10 @@ from ..levels import lift
 from ..modes import mode, no_grad, rare_used
 from ..modes import recorded as show
 from ..namespaces import Namespace
-from ..random import default_generator
+from ..saved import unwatched
 from ..walks import Walk
-from .calls import Run
 from .layers import Arrays, Engine, Level, below
+from .runs import Run, tried
 
 
 def quiet(xp: Namespace) -> AbstractContextManager[None]:
@@ -110,8 +110,8 @@ class Body:
         leaves = {x._node: i for i, x in fresh.items()}
         make = xp.array_class._make
         given = [alias(fresh[i]) if i in fresh else make(x._value) for i, x in enumerate(inputs)]
-        with Run() as run:
-            outputs = _without_chance(lambda: recorded(function, given))
+        with Run(trial=True) as run, unwatched():
+            outputs, self.by_chance = tried(recorded, function, given)
         self.shapes = [(tuple(y.shape), y.dtype) for y in outputs]
         self.reached = [self._reached(y._node, leaves) for y in outputs]
         found = {e for edges in self.reached for e in edges if not isinstance(e, int)}
@@ -148,6 +148,16 @@ class Body:
         """Tell of each result whether it has a gradient, if the inputs with these numbers have one."""
         inputs = set(moving)
         return [any(not isinstance(e, int) or e in inputs for e in reached) for reached in self.reached]
+
+    def keep(self, node: Node) -> None:
+        """Be the body of a node; GraphError if running again would be something else."""
+        self.made = node.seq
+        if self.by_chance:
+            raise GraphError(
+                "the function of a loop or branch draws random numbers: it runs again in the pass backward, where they "
+                "would be others, and an engine that compiles it draws once for all steps. Draw them before, and hand "
+                "them in: as xs, some for each step"
+            )
 
     def pull(
         self,
@@ -197,20 +207,6 @@ class Body:
             for edge in node.edges:
                 if (edge.__class__ is Node or edge.__class__ is Leaf) and edge not in seen:
                     stack.append(edge)
-
-
-def _without_chance(run: Callable[[], Arrays]) -> Arrays:
-    """Return what a body gives; GraphError if it draws random numbers, which would be others in the pass backward."""
-    for _ in range(2):  # twice, since another thread may have drawn
-        before = default_generator.get_state()
-        outputs = run()
-        if default_generator.get_state() == before:
-            return outputs
-    raise GraphError(
-        "the function of a loop or branch draws random numbers: it runs again in the pass backward, where they would "
-        "be others, and an engine that compiles it draws once for all steps. Draw them before, and hand them in: as "
-        "xs, some for each step"
-    )
 
 
 def _astray(node: Edge) -> GraphError:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..errors import OutputError, TreeError
 from ..graph import Edge, Node
 from ..modes import mode
 from ..namespaces import Namespace
 from .bodies import Bodied, Body, Pass, quiet
-from .calls import Run
 from .layers import Arrays, Engine, Layer, Level, below, differs, layer_of, on_values, values
+from .runs import Run, in_trial, tried
 
 Branch = Callable[[Arrays], Arrays]
 
@@ -21,7 +22,20 @@ def choose(xp: Namespace, pred: Any, branches: Sequence[Branch], operands: Array
         return [xp.where(pred, a, b) for a, b in zip(*(branch(operands) for branch in branches), strict=True)]
     if "cond" in xp._backend.control:
         return cond_at(xp, pred, branches, operands)
-    return branches[0 if bool(pred) else 1](operands)
+    chosen = 0 if bool(pred) else 1
+    out = branches[chosen](operands)
+    return _with_other(xp, pred, out, branches[1 - chosen], operands) if in_trial() else out
+
+
+def _with_other(xp: Namespace, pred: Any, out: Arrays, other: Branch, operands: Arrays) -> Arrays:
+    """Return results that also depend on what the branch that is not taken depends on, and have its parts."""
+    try:
+        with xp._quiet():
+            return [xp.where(pred, a, b) for a, b in zip(out, other(operands), strict=True)]
+    except (OutputError, TreeError):
+        raise
+    except Exception:  # of values that it is not meant for: it matters where the branch is taken
+        return out
 
 
 def cond_at(level: Level, pred: Any, branches: Sequence[Branch], operands: Arrays) -> Arrays:
@@ -44,8 +58,8 @@ def cond_at(level: Level, pred: Any, branches: Sequence[Branch], operands: Array
 def _through(layer: Layer, pred: Any, branches: Sequence[Branch], operands: Arrays) -> Arrays:
     """Choose among the parts that arrays consist of; results have all parts that either branch gives them."""
     flags = layer.flags(operands)
-    tried = [layer.flags(branch(operands)) for branch in branches]
-    results = [a or b for a, b in zip(*tried, strict=True)]
+    found = [layer.flags(tried(branch, operands)[0]) for branch in branches]
+    results = [a or b for a, b in zip(*found, strict=True)]
     (condition,) = layer.split([pred], [False])
     parts = layer.split(operands, flags)
     out = cond_at(layer.low, condition, [layer.through(branch, flags, results) for branch in branches], parts)
@@ -65,7 +79,7 @@ def _record(xp: Namespace, pred: Any, branches: Sequence[Branch], operands: Arra
     outputs = recipe.forward(pred._value, values(operands))
     node = recipe.node((pred._value, *values(operands)))
     for body in bodies:
-        body.made = node.seq
+        body.keep(node)
     return [recipe.output(node, i, v) if moves[i] else xp.array_class._make(v) for i, v in enumerate(outputs)]
 
 

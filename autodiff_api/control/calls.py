@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 from .. import levels
 from ..arrays import Array
 from ..errors import OutputError, TreeError
 from ..freezing import FrozenCall
-from ..graph import Leaf
 from ..modes import mode
 from ..namespaces import Namespace
 from ..trees import Tree, flatten, matching, one_level, paths, unflatten
 from .layers import Arrays
+from .runs import Run, tried
 
 NUMBERS = (bool, int, float, complex)
-
-
-class Run:
-    """A run of users' functions for the graph: the first one, or `again`, as they were then, in a pass backward.
-
-    `held` are leaves that keep the values that they had: a user may change them meanwhile.
-    """
-
-    current: ContextVar[Run | None] = ContextVar("autodiff_api.control.run", default=None)
-
-    def __init__(self, again: bool = False) -> None:
-        self.again = again
-        self.held: set[Leaf] = set()
-
-    def __enter__(self) -> Run:
-        self.token = self.current.set(self)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.current.reset(self.token)
 
 
 class Called:
@@ -122,7 +101,7 @@ class Called:
     def settle_numbers(self, step: Callable[[Arrays], Arrays]) -> None:
         """Give numbers that are carried first the dtype that steps return, as JAX does."""
         for _ in range(3 if self.numbers else 0):
-            found = step(self.carry)
+            found, _ = tried(step, self.carry)
             wrong = [i for i in self.numbers if found[i].dtype != self.carry[i].dtype]
             if not wrong:
                 return

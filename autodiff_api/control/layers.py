@@ -11,11 +11,18 @@ from typing import Any, NamedTuple
 
 from ..batched import Batched, BatchedNamespace
 from ..duals import DualNamespace
+from ..errors import BatchingError, GradientError
 from ..levels import lift
 from ..namespaces import Lower, Namespace
 
 Arrays = list[Any]
 Flags = list[bool]
+
+
+LATER = (
+    "the function of a loop or branch gives a result that {}, but when it was tried that result did not: choose with "
+    "cond or where instead of if"
+)
 
 
 class Engine(NamedTuple):
@@ -99,6 +106,8 @@ class Moving(Layer):
         """Return an array's value, and its tangent."""
         value = lift(x._value, self.tangents) if self.many else x._value
         if not flag:
+            if x._tangent is not None:
+                raise GradientError(LATER.format("has a derivative"))
             return [value]
         return [value, self.tangents.zeros_like(value) if x._tangent is None else x._tangent]
 
@@ -122,6 +131,8 @@ class Hidden(Layer):
     def parts(self, x: Any, flag: bool, stacked: bool) -> Arrays:
         """Return an array with its hidden axis, which it gets if it has none."""
         xp, value = self.xp._lower, x._value
+        if x._hidden and not flag:
+            raise BatchingError(LATER.format("differs inside vmap"))
         if flag and not x._hidden:
             value = xp.broadcast_to(value, (self.size, *value.shape))
         return [xp.moveaxis(value, 1, 0) if flag and stacked else value]

@@ -9,8 +9,8 @@ from ..graph import Node
 from ..modes import mode
 from ..namespaces import Namespace
 from .bodies import Bodied, Body, Pass, quiet
-from .calls import Run
 from .layers import Arrays, Engine, Layer, Level, below, layer_of, values
+from .runs import Run, tried
 
 Step = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
@@ -76,7 +76,7 @@ def _through(layer: Layer, step: Step, carry: Arrays, xs: Arrays, loop: Loop) ->
     x_flags, start = layer.flags(xs), first(layer.xp, xs, loop)
     flags = layer.flags(carry)
     while True:
-        out, y = step(layer.raised(carry, flags), start)
+        (out, y), _ = tried(step, layer.raised(carry, flags), start)
         grown = [a or b for a, b in zip(flags, layer.flags(out), strict=True)]
         if grown == flags:
             break
@@ -113,7 +113,7 @@ def _record(xp: Namespace, step: Step, carry: Arrays, xs: Arrays, loop: Loop) ->
     recipe = Scan(xp, step, body, (*edges, *body.captured), (n, m), sorted(moving), loop)
     outputs = recipe.forward(values(carry), values(xs))
     node = recipe.node((*values(xs), *outputs[len(outputs) - n :]))
-    body.made = node.seq
+    body.keep(node)
     moves = [i in moving for i in range(n)] + depends[n:]
     made = [
         recipe.output(node, i, v) if moves[i] else xp.array_class._make(v)

@@ -11,6 +11,7 @@ from ..namespaces import Namespace
 from .bodies import Body, quiet
 from .branches import choose
 from .layers import Arrays, Engine, Layer, Level, below, engine_of, layer_of, on_values, values
+from .runs import tried
 from .scans import Loop, scan_at
 
 Condition = Callable[[Arrays], Any]
@@ -71,9 +72,9 @@ def _through(layer: Layer, condition: Condition, body: Advance, carry: Arrays, m
     flags = layer.flags(carry)
     while True:
         start = layer.raised(carry, flags)
-        pred = condition(start)
+        (pred, _), (out, _) = tried(condition, start), tried(body, start)
         own = layer.flag(pred)
-        grown = [a or b or own for a, b in zip(flags, layer.flags(body(start)), strict=True)]
+        grown = [a or b or own for a, b in zip(flags, layer.flags(out), strict=True)]
         if grown == flags:
             break
         flags = grown
