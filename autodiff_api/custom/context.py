@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import ArgumentTypeError, GraphError, InplaceError
 from ..graph import Freed, Leaf
+from ..modes import MODE, mode, replace_mode
 from ..tensors import Tensor
 from ..walks import SECOND_TIME
 
@@ -101,6 +102,16 @@ class FunctionCtx:
     def name(self) -> str:
         """Return the name that the node of this call has."""
         return type(self).__name__
+
+
+@contextmanager
+def transposing() -> Iterator[None]:
+    """Record whatever the user's mode is: what is recorded here is only a means to transpose it."""
+    token = MODE.set(replace_mode(mode(), recording=True, inference=False, transforming=True))
+    try:
+        yield
+    finally:
+        MODE.reset(token)
 
 
 @cache

@@ -16,12 +16,11 @@ from ..arrays import Array
 from ..errors import ArgumentError, GradientError, GraphError, TreeError
 from ..gradients import grad
 from ..levels import is_array, lift
-from ..modes import enable_grad
 from ..namespaces import Namespace
 from ..tensors import Tensor
 from ..trees import Tree, flatten, matching, prefix, unflatten
 from .applying import call, highest
-from .context import FunctionCtx
+from .context import FunctionCtx, transposing
 from .definition import Definition, place
 
 
@@ -297,7 +296,7 @@ class _Forward:
         xp = highest([*(g for g in grads if g is not None), *saved])
         tangents: list[Any] = [None] * len(self.given.leaves)
         inputs = {}
-        with enable_grad():
+        with transposing():
             for i, x in zip(self.given.tensors, saved, strict=True):
                 if ctx.needs_input_grad[i]:
                     inputs[i] = tangents[i] = _zeros(x, xp).requires_grad_()

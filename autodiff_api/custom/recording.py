@@ -157,7 +157,7 @@ def keep(ctx: FunctionCtx, args: Sequence[Any], before: Sequence[Any], outputs: 
             values.append(None)
             kept.append(None)
             continue
-        if getattr(x, "_inference", False):
+        if getattr(x, "_inference", False) and not mode().transforming:
             raise GraphError(
                 "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode "
                 "in computation tracked by autograd. Make a clone, or use no_grad() instead of inference_mode()."

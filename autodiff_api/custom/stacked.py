@@ -16,13 +16,12 @@ from ..binding import namespace
 from ..duals import DualNamespace
 from ..errors import BatchingError, GradientError, GraphError
 from ..levels import entered, lift
-from ..modes import enable_grad
 from ..namespaces import Namespace
 from ..rules.kinds import to_dtype
 from ..tensors import Tensor
 from ..walks import Walk
 from .applying import BELOW, call, context_of
-from .context import FunctionCtx
+from .context import FunctionCtx, transposing
 from .definition import Definition, Outcome, node_of, place
 from .mapped import Mapped
 from .recording import checked, fitted
@@ -147,7 +146,7 @@ class Push:
 
     def _by_backward(self) -> dict[int, Any]:
         ctx, xp, outputs = self.ctx, self.floor.xp, self.outcome.outputs
-        with enable_grad():
+        with transposing():
             leaves = {k: _zeros(outputs[k]).requires_grad_() for k in self.moving}
             idle = ctx.materialize_grads
             grads = [
@@ -162,7 +161,7 @@ class Push:
         for i, t in enumerate(self.given):
             if t is not None and found[i] is not None:
                 x = self.primals[i]
-                with enable_grad():
+                with transposing():
                     g = fitted(found[i], xp, x.shape, x.dtype, ctx.name(), i)
                 if g._node is not None:
                     seeds.append((g._node, t))

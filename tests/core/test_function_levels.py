@@ -147,6 +147,20 @@ def test_transformations_inside_of_the_methods(backend):
     np.testing.assert_allclose(np.asarray(ad.jacrev(g.apply)(x)), np.asarray(ad.jacrev(mapped)(x)), rtol=1e-9)
 
 
+@pytest.mark.parametrize("mode", [ad.no_grad, ad.inference_mode])
+def test_in_modes_that_record_nothing(mode, backend):
+    f = around(honest("old").apply)
+    g = ad.custom_jvp(lambda x: ad.sin(x))
+    g.defjvps(lambda t, out, x: t * ad.cos(x))
+    with mode():
+        x = ad.asarray(X)
+        for h, k in ((f, around(plain)), (g, ad.sin), (lambda s: f(s * x), lambda s: around(plain)(s * x))):
+            for names in (["grad"], ["jvp"], ["vmap"], ["jvp", "grad"], ["grad", "jvp"]):
+                found, wanted = deep(names, h)(x), deep(names, k)(x)
+                assert not found.requires_grad
+                np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-9, err_msg="-".join(names))
+
+
 def test_what_all_share_gets_the_sum_over_the_batch(backend):
     """Also of a gradient that is the same for each of them."""
     f = made(forward=lambda ctx, x, w: x + w, backward=lambda ctx, g: (g, ad.asarray([1.0, 2.0, 3.0])))
