@@ -49,6 +49,41 @@ def test_gradient_is_the_quotient_of_differences(backend, name):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+def test_mapped_it_is_a_loop_with_its_jacobians(backend, name):
+    function, many = FUNCTIONS[name], np.stack([POINTS, 0.7 * POINTS[::-1], POINTS + 0.3])
+    for wanted, found in (
+        (function, ad.vmap(function)),
+        (ad.jacrev(function), ad.vmap(ad.jacrev(function))),
+        (ad.jacrev(function), ad.vmap(ad.jacfwd(function))),
+    ):
+        alone = [wanted(ad.asarray(x)).numpy() for x in many]
+        np.testing.assert_allclose(found(ad.asarray(many)).numpy(), alone, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, c: F.cross_entropy(x, c),
+        lambda x, c: F.cross_entropy(x, c, ad.asarray(WEIGHT), label_smoothing=0.1),
+        lambda x, c: F.nll_loss(x, c, reduction="sum"),
+        lambda x, c: F.one_hot(abs(c) % 4, 4) * x[..., 0:1],
+    ],
+)
+@pytest.mark.parametrize("labels", [[1, 3, 0], [[1, -100, 3], [0, 2, 2], [3, 3, 1]]])
+def test_labels_are_mapped_over_too(backend, function, labels):
+    x, c = np.stack([POINTS, 0.7 * POINTS[::-1], POINTS + 0.3]), ad.asarray(np.asarray(labels))
+    x = ad.asarray(x if c.ndim == 2 else x[0])
+    for wanted, found in ((function, ad.vmap(function)), (ad.jacrev(function), ad.vmap(ad.jacrev(function)))):
+        alone = [wanted(x[i], c[i]).numpy() for i in range(3)]
+        np.testing.assert_allclose(found(x, c).numpy(), alone, rtol=1e-11, atol=1e-13)
+
+
+def test_a_label_out_of_bounds_among_many_is_an_error():
+    with pytest.raises(ad.errors.ArgumentIndexError):
+        ad.vmap(F.cross_entropy)(POINTS, np.array([1, 9, 0]))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_compiled_by_jax_with_its_gradient(name):
     jax = pytest.importorskip("jax")
     function = FUNCTIONS[name]

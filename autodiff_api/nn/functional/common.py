@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from autodiff_api.binding import namespace
 from autodiff_api.errors import ArgumentError, ArgumentIndexError, ArgumentTypeError
+from autodiff_api.values import engine_arrays
 
 Array: TypeAlias = Any
 """A tensor, or a raw array that has `__array_namespace__`: the functions here accept both."""
@@ -64,13 +66,14 @@ def check_reduction(reduction: str, function: str) -> None:
 
 
 def refuse_where(bad: Array, message: str) -> None:
-    """Raise `ArgumentIndexError` if any element of `bad` is true and the elements can be seen.
+    """Raise `ArgumentIndexError` if any element of `bad` is true, of all that vmap maps over, and can be seen.
 
     A traced array has no values yet and answers `bool()` with a TypeError: callers must give such
     elements the value nan, so that a compiled program never returns a wrong number silently.
     """
+    raw = next(engine_arrays(bad))
     try:
-        found = bool(namespace_of(bad, "any").any(bad))
+        found = bool(namespace(raw)._lower.any(raw))
     except TypeError:
         return
     if found:
