@@ -41,7 +41,9 @@ class Export(Array):
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead. "
                 "(A NumPy function was given a Tensor, or np.asarray was called: gradients would be lost.)"
             )
-        array = self._xp._backend.to_numpy(self._value).view()
+        value = self._value  # which, of a transformation, has its own objections
+        own = isinstance(value, Array) and not force
+        array = (value.numpy() if own else self._xp._backend.to_numpy(value)).view()
         array.flags.writeable = False
         return array
 

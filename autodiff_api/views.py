@@ -161,7 +161,8 @@ def write(tensor: Any, new: Any) -> None:
     if new._xp is not tensor._xp:
         raise InplaceError(
             f"a tensor of shape {tuple(tensor.shape)} from outside a transformed function can't be changed in place to "
-            "values from inside it; make it an argument of the function, or change a copy made there"
+            "values from inside it; make it an argument of the function, or make it there, with ad.zeros or a function "
+            "of x.__array_namespace__()"
         )
     while isinstance(tensor, ViewMixin):
         new, tensor = tensor._how.write(tensor._parent, new), tensor._parent

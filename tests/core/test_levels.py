@@ -277,6 +277,31 @@ def test_a_tensor_from_outside_does_not_take_values_from_inside(backend):
         np.testing.assert_allclose(np.asarray(transform(g)(x, ad.ones(3))), [2 * X[0], 1, 1])
 
 
+@everywhere
+def test_a_buffer_that_the_function_makes_takes_values_of_any_level(backend, name):
+    def filled(x):
+        buffer, other = ad.zeros(3), x.__array_namespace__().zeros(3)
+        for i in range(3):
+            buffer[i] = x[i] ** 3
+        other[:] = buffer
+        return other.sum()
+
+    x = ad.asarray(X)
+    np.testing.assert_allclose(np.asarray(TRANSFORMS[name](filled, x)), np.asarray(TRANSFORMS[name](cubes, x)))
+
+
+@pytest.mark.parametrize("name", ["grad", "hessian", "jacfwd", "jacrev", "jvp", "vmap"])
+def test_no_derivative_is_lost_to_numpy(backend, name):
+    """NumPy's copy of an array has no derivative and no hidden axis: it is refused, unless it was asked for."""
+    x = ad.asarray(X)
+    for leave in (np.asarray, lambda a: a.numpy()):
+        with pytest.raises((ad.GradientError, ad.BatchingError)):
+            TRANSFORMS[name](lambda a, leave=leave: ad.asarray(leave(a)).sum() * a[0], x)
+    if name != "vmap":
+        frozen = TRANSFORMS[name](lambda a: (a * ad.asarray(a.detach().numpy())).sum(), x)
+        np.testing.assert_allclose(np.asarray(frozen), np.asarray(TRANSFORMS[name](lambda a: (a * x).sum(), x)))
+
+
 def test_mixed_backends_are_refused():
     jnp = pytest.importorskip("jax").numpy
     w = ad.namespace("numpy").asarray(X, dtype="float32")
