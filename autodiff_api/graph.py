@@ -8,6 +8,7 @@ from outside is freed at once, without the garbage collector.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import count
 from typing import Any
 from weakref import ReferenceType, WeakSet, ref
@@ -128,6 +129,12 @@ class Absent:
         return node
 
 
+@cache
+def is_inexact(lower: Any, dtype: Any) -> bool:
+    """Tell whether arrays of a dtype may have a gradient: of several outputs some may be integers."""
+    return bool(lower.isdtype(dtype, ("real floating", "complex floating")))
+
+
 class Freed(Absent):
     """What stands in `Node.saved` once a walk has dropped it; `done` once all its gradients are delivered."""
 
@@ -246,9 +253,8 @@ class Node(Hookable):
         """Return the tensors of an op with several outputs, given their values, connected to this node."""
         recipe, size, make = self.recipe.item, len(values), self.recipe.array._make
         assert recipe is not None
-        inexact, kinds = recipe.lower.isdtype, ("real floating", "complex floating")
         nodes = [
-            Node(recipe, (i, size), (self,), (i, size), v.shape, v.dtype) if inexact(v.dtype, kinds) else None
+            Node(recipe, (i, size), (self,), (i, size), v.shape, v.dtype) if is_inexact(recipe.lower, v.dtype) else None
             for i, v in enumerate(values)
         ]
         return self.recipe.op.result(*map(make, values, nodes))  # type: ignore[misc]

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 from ..arrays import Array
-from ..graph import MANY, Node
+from ..graph import MANY, Node, is_inexact
 from ..levels import lift
 from ..modes import mode, no_grad, rare_used, recorded
 from ..namespaces import Namespace
@@ -162,7 +161,7 @@ def _apart(
     moving = []
     for k, x in enumerate(raw):
         if isinstance(x, Tensor):
-            moves = recording and _is_float(x._xp.array_class, x.dtype) and place(x, ctx.non_differentiable) is None
+            moves = recording and is_inexact(x._xp._lower, x.dtype) and place(x, ctx.non_differentiable) is None
             if moves:
                 moving.append(k)
             if k in dirty and (moves or not recording):
@@ -173,11 +172,6 @@ def _apart(
                 x = x._xp.array_class._make(x._value)
         outputs.append(x)
     return outputs, moving
-
-
-@cache
-def _is_float(array: Any, dtype: Any) -> bool:
-    return bool(array._xp.isdtype(dtype, ("real floating", "complex floating")))
 
 
 def _again(x: Any, args: list[Any], outputs: list[Any]) -> bool:

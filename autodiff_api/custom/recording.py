@@ -186,7 +186,9 @@ def checked(found: Any, name: str, count: int, places: Sequence[int]) -> tuple[A
                 "corresponding forward input was not a Variable"
             )
         if not isinstance(g, Tensor):
-            raise GradientError(f"function {name}: expected Variable or None (got {type(g).__name__})")
+            raise GradientError(
+                f"function {name}: expected Variable or None (got {type(g).__name__}); ad.asarray makes a tensor of it"
+            )
     return grads
 
 

@@ -551,6 +551,13 @@ def test_once_differentiable_refuses_where_pytorch_does_not(backend):
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.sum().backward()
 
+    two = function(ad, lambda ctx, x, y: (ctx.save_for_backward(x), x * y)[1], once(lambda ctx, g: (g, g)))
+    y = leaf(ad)
+    (g,) = ad.autograd.grad(two.apply(x, y).sum(), x, create_graph=True)
+    for z in (x, y):  # whether it was saved or not
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            ad.autograd.grad(g.sum(), z, retain_graph=True)
+
 
 def test_a_leaf_with_a_hook_hears_of_what_arrives(backend):
     """One way to the leaf gives a gradient, the other nothing."""

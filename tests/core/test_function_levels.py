@@ -161,6 +161,22 @@ def test_in_modes_that_record_nothing(mode, backend):
                 np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-9, err_msg="-".join(names))
 
 
+def test_arrays_without_tensors_on_top(backend):
+    xp = ad.namespace(backend)
+    raw = xp._backend.namespace.asarray(X)
+    for over in (xp._over("dual"), xp._beside("dual")):
+        make = (lambda x: xp.asarray(x)) if over is xp._over("dual") else (lambda x: x)
+        y, c = honest("new").apply(over.dual(make(raw), make(raw)), over.dual(make(raw)))
+        assert isinstance(y, over.array_class) and isinstance(c, over.array_class)
+        np.testing.assert_allclose(host(y._value), np.sin(X) * X)
+        np.testing.assert_allclose(host(y._tangent), np.cos(X) * X * X)
+        np.testing.assert_allclose(host(c._tangent), -np.sin(X) * X)
+
+
+def host(x):
+    return x.numpy(force=True) if isinstance(x, ad.Tensor) else np.asarray(x)
+
+
 def test_what_all_share_gets_the_sum_over_the_batch(backend):
     """Also of a gradient that is the same for each of them."""
     f = made(forward=lambda ctx, x, w: x + w, backward=lambda ctx, g: (g, ad.asarray([1.0, 2.0, 3.0])))
