@@ -65,6 +65,7 @@ class Array:
     _create: Any  # makes an array of this class
     _grad_or_none: Any
     detach: Any
+    numpy: Any
     __array_priority__ = 1000  # numpy.ndarray defers to our reflected operators
     __array_ufunc__ = None  # and its ufuncs refuse us, instead of making object arrays
 

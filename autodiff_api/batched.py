@@ -11,12 +11,12 @@ from functools import partial
 from typing import Any
 
 from .arrays import Array, still
-from .backends import Backend, extra_ops
-from .errors import AutodiffError, BackendMismatchError, BatchingError, GradientError
+from .backends import Backend
+from .errors import AutodiffError, BackendMismatchError, BatchingError
+from .fixed import Fixed, plain_operators, stand
 from .keys import index_value, is_plain, plain_key
-from .namespaces import SCALARS, Bound, Lower, Namespace
-from .operators import plain_operators
-from .rules import OPS, Op
+from .namespaces import SCALARS, Bound, Namespace
+from .rules import Op
 from .rules.batched_keys import Hidden, is_hidden
 from .rules.batches import unknown_shape
 from .rules.batching import bind_law, is_each
@@ -26,7 +26,7 @@ new = object.__new__
 REFUSALS = (AutodiffError, IndexError, TypeError, ValueError)
 
 
-class Batched(Array):
+class Batched(Fixed):
     """An array of the namespace below, whose first axis is out of sight if `_hidden`.
 
     >>> import autodiff_api as ad
@@ -37,7 +37,7 @@ class Batched(Array):
     ((2,), array([3., 7.]))
     """
 
-    __slots__ = ("_hidden", "_value")
+    __slots__ = ("_hidden",)
     _hidden: bool
 
     @classmethod
@@ -46,52 +46,23 @@ class Batched(Array):
         batched._value, batched._hidden = value, hidden
         return batched
 
-    @classmethod
-    def _create(cls, value: Any, requires_grad: bool) -> Any:
-        if requires_grad:
-            raise GradientError("an array inside vmap records nothing by itself; requires_grad belongs to a Tensor")
-        return cls._make(value)
-
-    @classmethod
-    def _asarray(cls, obj: Any, *, dtype: Any, device: Any, copy: bool | None) -> Any:
-        xp = cls._xp
-        if cls._is_held(obj):
-            return cls._stacked(obj, dtype, device)
-        if not isinstance(obj, cls):
-            return xp._new(xp._lower.asarray(obj, dtype=dtype, copy=copy), device)
-        if dtype is not None and obj.dtype != dtype:
-            obj = xp.astype(obj, dtype)
-        return obj if device is None else xp.to_device(obj, device)
-
     @property
     def shape(self) -> tuple[int, ...]:
         """The size of each axis but the hidden one."""
         shape: tuple[int, ...] = self._value.shape
         return shape[1:] if self._hidden else shape
 
-    @property
-    def dtype(self) -> Any:
-        """The data type of the elements."""
-        return self._value.dtype
-
     def detach(self) -> Any:
         """Return the same data without derivatives of any kind."""
         return self._make(still(self._value), self._hidden)
 
-    def clone(self) -> Any:
-        """Return a copy."""
-        return self._xp.clone(self)
-
     def numpy(self, *, force: bool = False) -> Any:
         """Return the data as a NumPy array, if it is the same for all; BatchingError if it differs."""
         wanted, remedy = "a NumPy array", "compute with functions of arrays, or outside vmap"
-        return self._xp._lower_backend.to_numpy(self._shared(wanted, remedy))
+        value = self._one(wanted, remedy)
+        return value.numpy() if isinstance(value, Array) and not force else self._xp._backend.to_numpy(value)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        array = self.numpy()
-        return array.astype(dtype) if dtype is not None else array.copy() if copy else array
-
-    def _shared(self, wanted: str, remedy: str) -> Any:
+    def _one(self, wanted: str, remedy: str) -> Any:
         """Return the value if it is the same for all."""
         if self._hidden:
             raise BatchingError(
@@ -100,25 +71,9 @@ class Batched(Array):
             )
         return self._value
 
-    def __bool__(self) -> bool:
-        wanted, remedy = "one truth value (by `if`, `and`, `bool`)", "a branch on it is where(condition, x, y)"
-        return bool(self._shared(wanted, remedy))
-
-    def __index__(self) -> int:
-        return int(self._shared("one index", "an array takes it as it is: x[i], or take(x, i)").__index__())
-
-    def __int__(self) -> int:
-        return int(self._shared("one integer", "compute with arrays, where it may differ"))
-
-    def __float__(self) -> float:
-        return float(self._shared("one number", "compute with arrays, where it may differ"))
-
-    def __complex__(self) -> complex:
-        return complex(self._shared("one number", "compute with arrays, where it may differ"))
-
     def __dlpack__(self, **options: Any) -> Any:
         remedy = "compute with functions of arrays, or outside vmap"
-        return self._shared("a DLPack capsule", remedy).__dlpack__(**options)
+        return self._one("a DLPack capsule", remedy).__dlpack__(**options)
 
     def __dlpack_device__(self) -> Any:
         return self._value.__dlpack_device__()
@@ -304,18 +259,8 @@ def _key_value(cls: Any) -> Callable[[Any], Any]:
 
 def namespace_over(backend: Backend) -> Namespace:
     """Return a new namespace of batched arrays over a backend, which may be another array type's namespace."""
-    ops: dict[str, Any] = {**OPS, **{op.name: op for op in extra_ops()}}
-    lower = Lower(backend.namespace, backend.kernels, ops)
-    xp = BatchedNamespace(f"autodiff_api.batched.{backend.name}", lower, backend, tuple(backend.array_types), ops)
-    xp._lower_backend = backend
-    body = {
-        "__slots__": (), "__module__": Batched.__module__, "_xp": xp, "_public": Batched, "_bind": classmethod(bind),
-    }  # fmt: skip
-    xp.array_class = type("Batched", (Batched,), body)
+    xp = stand(BatchedNamespace, Batched, bind, _flatten, lambda make, hidden, parts: make(*parts, hidden), backend)
     plain_operators(xp.array_class)
-    if backend.register_array is not None:
-        make = xp.array_class._make
-        backend.register_array(xp.array_class, _flatten, lambda hidden, parts: make(*parts, hidden))
     return xp
 
 
@@ -327,7 +272,6 @@ class BatchedNamespace(Namespace):
     """The namespace of batched arrays: the standard's, and how to make one."""
 
     _lowest = 1
-    _lower_backend: Backend
 
     def batched(self, value: Any) -> Any:
         """Return a batched array: the first axis of a lower array, which has one, is hidden."""

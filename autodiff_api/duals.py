@@ -11,19 +11,19 @@ from collections.abc import Callable
 from typing import Any
 
 from .arrays import Array, still
-from .backends import Backend, extra_ops
+from .backends import Backend
 from .errors import BackendMismatchError, GradientError
+from .fixed import Fixed, plain_operators, stand
 from .keys import index_value, plain_key
 from .namespaces import Bound, Lower, Namespace, stand_on
-from .operators import plain_operators
-from .rules import OPS, Elementwise, Op
+from .rules import Elementwise, Op
 from .rules.forward import Push, pushforward
 from .rules.kinds import binder_of, to_dtype
 
 new = object.__new__
 
 
-class Dual(Array):
+class Dual(Fixed):
     """An array and its tangent, both of the namespace below; a tangent of None is zero.
 
     >>> import autodiff_api as ad
@@ -34,7 +34,7 @@ class Dual(Array):
     array([2., 0.])
     """
 
-    __slots__ = ("_tangent", "_value")
+    __slots__ = ("_tangent",)
     _tangent: Any
 
     @classmethod
@@ -43,65 +43,21 @@ class Dual(Array):
         dual._value, dual._tangent = value, tangent
         return dual
 
-    @classmethod
-    def _create(cls, value: Any, requires_grad: bool) -> Any:
-        if requires_grad:
-            raise GradientError("a dual array records nothing; requires_grad belongs to a Tensor")
-        return cls._make(value)
-
-    @classmethod
-    def _asarray(cls, obj: Any, *, dtype: Any, device: Any, copy: bool | None) -> Any:
-        xp = cls._xp
-        if cls._is_held(obj):
-            return cls._stacked(obj, dtype, device)
-        if not isinstance(obj, cls):
-            return xp._new(xp._lower.asarray(obj, dtype=dtype, copy=copy), device)
-        if dtype is not None and obj.dtype != dtype:
-            obj = xp.astype(obj, dtype)
-        return obj if device is None else xp.to_device(obj, device)
-
     @property
     def shape(self) -> tuple[int, ...]:
         """The size of each axis."""
         return self._value.shape  # type: ignore[no-any-return]
 
-    @property
-    def dtype(self) -> Any:
-        """The data type of the elements."""
-        return self._value.dtype
-
     def detach(self) -> Any:
         """Return the same data, standing still."""
         return self._make(still(self._value))
-
-    def clone(self) -> Any:
-        """Return a copy that moves the same way."""
-        return self._xp.clone(self)
 
     def numpy(self, *, force: bool = False) -> Any:
         """Return the data as a NumPy array; an error for what moves, unless `force=True` lets it stand still."""
         if self._tangent is not None and not force:
             raise GradientError("a dual array has a tangent, which NumPy can't carry; detach() it first")
-        return self._xp._backend.to_numpy(self._value)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        array = self.numpy()
-        return array.astype(dtype) if dtype is not None else array.copy() if copy else array
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __index__(self) -> int:
-        return int(self._value.__index__())
-
-    def __int__(self) -> int:
-        return int(self._value)
-
-    def __float__(self) -> float:
-        return float(self._value)
-
-    def __complex__(self) -> complex:
-        return complex(self._value)
+        value = self._value
+        return value.numpy() if isinstance(value, Array) and not force else self._xp._backend.to_numpy(value)
 
     def _fact(self) -> str:
         return "" if self._tangent is None else f"tangent={self._tangent}"
@@ -199,15 +155,9 @@ def namespace_over(backend: Backend, tangents: Namespace | None = None) -> Names
 
     Tangents are arrays of the same backend, or of a namespace over it: there a tangent may be many at once.
     """
-    ops: dict[str, Any] = {**OPS, **{op.name: op for op in extra_ops()}}
-    lower = Lower(backend.namespace, backend.kernels, ops)
-    xp = DualNamespace(f"autodiff_api.dual.{backend.name}", lower, backend, tuple(backend.array_types), ops)
-    xp._tangents = lower if tangents is None else tangents
-    body = {"__slots__": (), "__module__": Dual.__module__, "_xp": xp, "_public": Dual, "_bind": classmethod(bind)}
-    xp.array_class = type("Dual", (Dual,), body)
+    xp = stand(DualNamespace, Dual, bind, _flatten, lambda make, rest, parts: make(*parts), backend)
+    xp._tangents = xp._lower if tangents is None else tangents
     plain_operators(xp.array_class)
-    if backend.register_array is not None:
-        backend.register_array(xp.array_class, _flatten, lambda rest, parts: xp.array_class._make(*parts))
     return xp
 
 

@@ -167,7 +167,7 @@ class Problem:
         """Return a result without its history, unless it was asked for."""
         return result if self.create else tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, result)
 
-    @enable_grad
+    @enable_grad()
     def insist(self) -> None:
         """Raise an error if an output does not depend on an input or, where two derivatives are taken, a gradient."""
         xp = home(self.inputs)

@@ -36,7 +36,7 @@ def test_every_op_has_a_law_or_is_said_in_others(name):
 def with_ops(monkeypatch, *ops, **kernels):
     """Make a namespace that has more ops, with these kernels."""
     monkeypatch.setattr(binding, "extra_ops", lambda: list(ops))
-    monkeypatch.setattr("autodiff_api.batched.extra_ops", lambda: list(ops))
+    monkeypatch.setattr("autodiff_api.fixed.extra_ops", lambda: list(ops))
     numpy = ad.get_backend("numpy")
     return make_namespace(replace(numpy, kernels={**numpy.kernels, **kernels}))
 
