@@ -197,7 +197,8 @@ class Hookable:
         """Call `hook(grad_outputs)` before a pass differentiates this node; a tuple that it returns replaces them.
 
         Hooks of the tensor itself come first. `grad_outputs` has an entry for each output of the operation: None
-        where nothing depends on it. Returns a handle whose `remove()` takes the hook away again.
+        where nothing depends on it. A None in the tuple that is returned stands for zeros. Returns a handle whose
+        `remove()` takes the hook away again.
         """
         return HookHandle(hooks_of(self.owner()).before, hook)
 
@@ -205,8 +206,8 @@ class Hookable:
         """Call `hook(grad_inputs, grad_outputs)` after a pass has differentiated this node.
 
         `grad_inputs` has an entry for each input of the operation, of its shape: None for what needs no gradient. A
-        tuple that the hook returns replaces them. A leaf's `grad_inputs` is empty, and its hook comes after its
-        `.grad`. Returns a handle whose `remove()` takes the hook away again.
+        tuple that the hook returns replaces them; a None in it lets nothing pass. A leaf's `grad_inputs` is empty, and
+        its hook comes after its `.grad`. Returns a handle whose `remove()` takes the hook away again.
 
         >>> import autodiff_api as ad
         >>> x = ad.tensor(2.0, requires_grad=True)

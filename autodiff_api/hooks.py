@@ -70,7 +70,9 @@ class HookCalls:
         several = t.__class__ is Parts
         outputs = self.shown(node, t if several else Parts((t,)))
         for hook in list(hooks.before.values()):
-            outputs = checked(self._called(hook, outputs), outputs, node, hook)
+            replaced = checked(self._called(hook, outputs), outputs, node, hook)
+            pairs = zip(replaced, outputs, strict=True)
+            outputs = tuple(old._xp.zeros_like(old) if new is None and old is not None else new for new, old in pairs)
         taken = Parts(map(self.taken, outputs))
         return taken if several else taken[0]
 
@@ -100,7 +102,7 @@ def check_cotangent(g: Any, node: Edge, array: Any) -> None:
 
 
 def checked(replaced: Any, given: tuple[Any, ...], node: Edge, hook: Callable[..., Any]) -> tuple[Any, ...]:
-    """Return what a node's hook makes of a tuple of gradients: None leaves them, else one for each, None for zeros."""
+    """Return what a node's hook makes of a tuple of gradients: one or None for each; None leaves them."""
     if replaced is None:
         return given
     place = f"a hook on {node.name()}"
@@ -121,7 +123,7 @@ def _replacement(new: Any, old: Any, place: str) -> Any:
             raise GraphError(f"{place}: can't replace a None gradient with a non-None value")
         return None
     if new is None:
-        return old._xp.zeros_like(old)
+        return None
     if not isinstance(new, old._xp.array_class):
         raise HookError(f"{place}: expected a tensor of the same backend, but hook returned {type(new).__name__!r}")
     if tuple(new.shape) != tuple(old.shape) or new.dtype != old.dtype:

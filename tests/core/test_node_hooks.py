@@ -67,6 +67,24 @@ def test_what_hooks_return_replaces_the_gradients(library):
     assert a.grad.tolist() == [-33.0, -44.0] and b.grad.tolist() == [0.0, 0.0]
 
 
+def test_none_lets_nothing_pass(library):
+    xp = library
+    a, b = leaf(xp, [1.0, 2.0]), leaf(xp, [3.0, 4.0])
+    z = a * b
+    z.grad_fn.register_hook(lambda inputs, outputs: (None, inputs[1]))
+    z.sum().backward()
+    assert a.grad is None and b.grad.tolist() == [1.0, 2.0]
+
+
+def test_none_from_a_prehook_is_zeros(backend):
+    """PyTorch leaves `a.grad` as None here."""
+    a = leaf(ad, [1.0, 2.0])
+    z = a * a
+    z.grad_fn.register_prehook(lambda outputs: (None,))
+    z.sum().backward()
+    assert a.grad.tolist() == [0.0, 0.0]
+
+
 def test_a_constant_has_no_gradient(library):
     xp, seen = library, []
     x = leaf(xp, [1.0])

@@ -197,6 +197,23 @@ def test_neither_function_is_recorded_or_watched():
     np.testing.assert_allclose(x.grad.tolist(), np.exp(X))
 
 
+def test_what_a_hook_records_is_not_packed():
+    x, _ = our_leaves()
+    packed = []
+
+    def pack(v):
+        packed.append(v)
+        with ad.enable_grad():
+            ad.exp(v.requires_grad_())
+        return v
+
+    with graph.saved_tensors_hooks(pack, lambda v: v.detach()):
+        z = ad.sum(ad.exp(x))
+        s = x + 1
+    z.backward()
+    assert len(packed) == 1 and s.grad_fn.saved.__class__ is tuple  # what saves nothing stays as it is
+
+
 def test_a_packed_tensor_may_be_changed():
     """In PyTorch this is an error, since it would change the values in use; here they are no one else's."""
     x, _ = our_leaves()
