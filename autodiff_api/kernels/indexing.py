@@ -16,10 +16,12 @@ def getitem(x: Any, key: Any, /, *, xp: Any) -> Any:
         if len(parts) == 1:
             return x[parts]
         parts = tuple([one for part in parts for one in (xp.nonzero(part) if _is_mask(part) else (part,))])
-    return _gather(x, _spelled_out(parts, x.ndim), xp)
+    named = [i for i, part in enumerate(parts) if _names(part)]
+    apart = named[-1] - named[0] >= len(named)  # an Ellipsis for nothing parts them too, as in NumPy
+    return _gather(x, _spelled_out(parts, x.ndim), apart, xp)
 
 
-def _gather(x: Any, parts: Sequence[Any], xp: Any) -> Any:
+def _gather(x: Any, parts: Sequence[Any], apart: bool, xp: Any) -> Any:
     """Return `x[parts]`, in which integers and integer arrays stand beside slices, by one `take`.
 
     The axes that they name come first and are made one. What they make belongs in their place if they are neighbours,
@@ -38,7 +40,7 @@ def _gather(x: Any, parts: Sequence[Any], xp: Any) -> Any:
     y = xp.reshape(xp.permute_dims(y, (*named, *rest)), (total, *left))
     found = xp.reshape(xp.take(y, xp.reshape(index, (-1,)), axis=0), (*index.shape, *left))
     before, made = named[0], index.ndim
-    if named[-1] - before >= len(named) or not before:
+    if apart or not before:
         return found
     return xp.permute_dims(found, (*range(made, made + before), *range(made), *range(made + before, found.ndim)))
 

@@ -58,33 +58,47 @@ def _is_array(part: Any) -> bool:
     return isinstance(part, Hidden) or hasattr(part, "dtype") or isinstance(part, bool)
 
 
-def plan(key: Any, ndim: int, n: int, by_number: bool, xp: Any) -> Plan:
-    """Return how `x[key]` is said for an `x` that has `ndim` axes after the hidden one, of length n.
+def _names(part: Any) -> bool:
+    return _is_array(part) or isinstance(part, int)
 
-    `by_number` asks for the hidden axis to be indexed too; where it must be, it is anyway.
-    """
+
+def standing_apart(key: Any) -> bool:
+    """Tell whether something else, be it an Ellipsis for nothing, stands between integers and arrays of a key."""
+    parts = key if isinstance(key, tuple) else (key,)
+    named = [i for i, p in enumerate(parts) if _names(p)]
+    return named[-1] - named[0] >= len(named)
+
+
+def free_axes(parts: Sequence[Any]) -> int:
+    """Return how many axes the slices and Nones of a key make."""
+    return sum(p is None or isinstance(p, slice) for p in parts)
+
+
+def before_arrays(parts: Sequence[Any]) -> int:
+    """Return how many axes of the result come before those of the first integer or array."""
+    return free_axes(parts[: next(i for i, p in enumerate(parts) if _names(p))])
+
+
+def plan(key: Any, ndim: int, n: int, xp: Any) -> Plan:
+    """Return how `x[key]` is said for an `x` that has `ndim` axes after the hidden one, of length n."""
     parts = parts_of(key, ndim)
-    made = [0 if isinstance(p, bool) else _made(p) for p in parts if _is_array(p)]
+    made = [_made(p) for p in parts if _is_array(p)]
     if not made:
-        rank = sum(p is None or isinstance(p, slice) for p in parts)
-        return Plan((slice(None), *parts), rank, 0, 0, False)
-    rank = max(made)
-    group = [i for i, p in enumerate(parts) if _is_array(p) or isinstance(p, int)]
-    apart = group[-1] - group[0] >= len(group)
-    before = sum(p is None or isinstance(p, slice) for p in parts[: group[0]])
-    total = rank + sum(p is None or isinstance(p, slice) for p in parts)
-    if not (by_number or apart or any(isinstance(p, Hidden) for p in parts)):
-        return Plan((slice(None), *parts), total, rank, before, False)
+        return Plan((slice(None), *parts), free_axes(parts), 0, 0, False)
+    rank, place, apart = max(made), before_arrays(parts), standing_apart(key)
+    total = rank + free_axes(parts)
+    if not (apart or any(isinstance(p, Hidden) for p in parts)):
+        return Plan((slice(None), *parts), total, rank, place, False)
     number = xp.reshape(xp.arange(n), (n, *(1,) * rank))
     named = [_padded(p, rank, xp) if isinstance(p, Hidden) else p for p in parts]
-    return Plan((number, *named), total, rank, 0 if apart else before, True)
+    return Plan((number, *named), total, rank, 0 if apart else place, True)
 
 
 def _made(part: Any) -> int:
     """Return how many axes an integer array or a mask makes."""
     if isinstance(part, Hidden):
         return int(part.value.ndim) - 1
-    return 1 if "bool" in str(part.dtype) else int(part.ndim)
+    return 1 if isinstance(part, bool) or "bool" in str(part.dtype) else int(part.ndim)
 
 
 def _padded(part: Hidden, rank: int, xp: Any) -> Any:
@@ -115,24 +129,17 @@ def getitem(call: Call, x: Any, key: Any, hidden: Sequence[bool], xp: Any) -> An
         raise unknown_shape("x[mask]", "the mask differs from one to the next")
     if not hidden[0]:
         return _from_shared(call, x, key, xp)
-    how = plan(key, x.ndim - 1, x.shape[0], False, xp)
+    how = plan(key, x.ndim - 1, x.shape[0], xp)
     out = call(x, how.key)
     return _to_place(out, how, xp)
 
 
 def _from_shared(call: Call, x: Any, key: Any, xp: Any) -> Any:
     """Read at a hidden key in an array that has no hidden axis: no copies of it are made."""
-    n = length_of(key)
-    parts = parts_of(key, x.ndim)
-    rank = max(_made(p) for p in parts if _is_array(p) and not isinstance(p, bool))
-    named = tuple([_padded(p, rank, xp) if isinstance(p, Hidden) else p for p in parts])
-    group = [i for i, p in enumerate(parts) if _is_array(p) or isinstance(p, int)]
-    out = call(x, named)
-    if group[-1] - group[0] >= len(group):
-        return out
-    before = sum(p is None or isinstance(p, slice) for p in parts[: group[0]])
-    assert out.shape[before] == n
-    return xp.moveaxis(out, before, 0) if before else out
+    parts = key if isinstance(key, tuple) else (key,)
+    rank = max(_made(p) for p in parts if _is_array(p))
+    out = call(x, tuple([_padded(p, rank, xp) if isinstance(p, Hidden) else p for p in parts]))
+    return out if standing_apart(key) else xp.moveaxis(out, before_arrays(parts_of(key, x.ndim)), 0)
 
 
 def _to_place(out: Any, how: Plan, xp: Any) -> Any:
@@ -174,7 +181,7 @@ def _written(
     x = give_axis(x, hidden[0], n, xp)
     if hidden_mask(key):
         return _where(x, key, value, hidden[1], xp, merged)
-    how = plan(key, x.ndim - 1, n, False, xp)
+    how = plan(key, x.ndim - 1, n, xp)
     return call(x, how.key, _from_place(value, how, hidden[1], xp))
 
 

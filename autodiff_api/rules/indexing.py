@@ -24,12 +24,18 @@ def setitem_x(t: Any, key: Any, xp: Any) -> Any:
     return xp.setitem(t, key, 0)
 
 
-def setitem_value(t: Any, key: Any, value_shape: Shape, xp: Any) -> Any:
-    mask = "bool" in str(getattr(key, "dtype", ""))
-    if value_shape == () and mask:  # summed in place: how many places a mask selects is unknown to a compiler
-        chosen = xp.setitem(xp.zeros_like(t), key, 1)
-        return xp.sum(xp.where(chosen != 0, t, xp.zeros_like(t)))
-    return xp.getitem(t, key)
+def written(t: Any, key: Any, shape: Shape, xp: Any) -> Any:
+    """Return the cotangent of a value of `shape` that was written, or added, at a key.
+
+    What a mask selects is summed in place if the value was the same for all of it: how much that is, a compiler and
+    `vmap` can't know.
+    """
+    rest = t.ndim - key.ndim if "bool" in str(getattr(key, "dtype", "")) else -1
+    if rest < 0 or (len(shape) > rest and shape[-rest - 1] != 1):
+        return xp.getitem(t, key)
+    chosen = xp.setitem(xp.zeros_like(t), key, 1)
+    total = xp.sum(xp.where(chosen != 0, t, xp.zeros_like(t)), axis=tuple(range(key.ndim)))
+    return total if len(shape) <= rest else xp.expand_dims(total, axis=0)
 
 
 def take_x(t: Any, x_shape: Shape, indices: Any, axis: int | None, xp: Any) -> Any:
@@ -63,8 +69,8 @@ def sort_jvp(t: Any, x: Any, axis: int, descending: bool, xp: Any) -> Any:
 
 RULES: dict[str, Rule] = {
     "getitem": Linear(x=getitem_x),
-    "scatter_add": Linear(x=lambda t: t, values=lambda t, key, xp: xp.getitem(t, key)),
-    "setitem": Linear(x=setitem_x, value=setitem_value),
+    "scatter_add": Linear(x=lambda t: t, values=lambda t, key, values_shape, xp: written(t, key, values_shape, xp)),
+    "setitem": Linear(x=setitem_x, value=lambda t, key, value_shape, xp: written(t, key, value_shape, xp)),
     "sort": General(vjp=sort_vjp, jvp=sort_jvp),
     "take": Linear(x=take_x),
     "take_along_axis": Linear(x=take_along_axis_x),

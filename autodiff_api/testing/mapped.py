@@ -60,7 +60,7 @@ class Mapped(Call):
             return self._places[chosen[-1]] == id(self.sample.args[1])
         if self.name not in MASKED or not any(self.leaves[i].dtype.kind == "b" for i in chosen):
             return False
-        return self.name == "getitem" or np.size(self.sample.args[2]) != 1
+        return self.name == "getitem" or np.shape(self.sample.args[2])[:1] not in ((), (1,))
 
     def derived(self, ws: Sequence[Array], ts: Sequence[Array]) -> Function:
         """Return the call as a function of its arrays that gives its outputs, their vjp and, given `ts`, their jvp."""

@@ -140,6 +140,96 @@ def test_what_samples_leave_out_is_a_loop_too(case, dims):
     np.testing.assert_allclose(found.numpy(), [BEYOND[case](*pair).numpy() for pair in slices], rtol=1e-13)
 
 
+class Mine:
+    """A part of a key that differs from one to the next."""
+
+    def __init__(self, array):
+        self.array = array
+
+
+def random_key(rng, shape, n, width):
+    """Return a random key for an array of a shape, in which any part may differ."""
+    parts, left = [], list(shape)
+    while left and rng.random() < 0.9:
+        size = left[0]
+        rows = (width,) if rng.random() < 0.6 else (2, width)
+        part = rng.choice(["integer", "slice", "None", "...", "array", "mine", "mine, one", "mask", "list", "bool"])
+        made = {
+            "integer": lambda: int(rng.integers(-2, 2)),
+            "slice": lambda size=size: slice(*[None, 1, size][: rng.integers(1, 4)]),
+            "None": lambda: None,
+            "...": lambda: ...,
+            "array": lambda rows=rows: rng.integers(-2, 2, size=rows),
+            "mine": lambda rows=rows: Mine(rng.integers(-2, 2, size=(n, *rows))),
+            "mine, one": lambda: Mine(rng.integers(-2, 2, size=n)),
+            "mask": lambda size=size: np.arange(size) < width,
+            "list": lambda: [int(i) for i in rng.integers(-2, 2, size=width)],
+            "bool": lambda: bool(rng.random() < 0.7),
+        }[part]
+        if part == "..." and ... in [p for p in parts if p is ...]:
+            continue
+        parts.append(made())
+        if part not in ("None", "...", "bool"):
+            left.pop(0)
+    return parts
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_key_is_a_loop(seed):
+    """Reading, assigning and adding: whatever stands in a key beside what, and whichever of it differs."""
+    rng, tried = np.random.default_rng(seed), 0
+    while tried < 30:
+        n, shape = int(rng.integers(2, 5)), tuple(rng.integers(2, 5, size=3))
+        own = rng.random() < 0.6
+        x = rng.normal(size=(n, *shape) if own else shape)
+        parts = random_key(rng, shape, n, int(rng.integers(1, 4)))
+        mine = [p.array for p in parts if isinstance(p, Mine)]
+
+        def key(those, parts=parts):
+            those = iter(those)
+            return tuple([next(those) if isinstance(p, Mine) else p for p in parts])
+
+        def each(i, array, differs):
+            return array[i] if differs else array
+
+        try:
+            wanted = [each(i, x, own)[key([m[i] for m in mine])] for i in range(n)]
+        except (IndexError, ValueError):  # no key at all
+            continue
+        if not own and not mine:
+            continue
+        tried += 1
+        dims = (0 if own else None, *[0] * len(mine))
+        found = ad.vmap(lambda x, *those: x[key(those)], dims)(*map(xp.asarray, (x, *mine)))
+        np.testing.assert_array_equal(found.numpy(), np.stack(wanted))
+        if None in [p for p in parts if p is None]:
+            continue
+        v = rng.normal(size=(n, *wanted[0].shape))
+        if v.ndim > 1 and rng.random() < 0.5:
+            v = v[:, :1]
+
+        def added(x, v, *those):
+            return xp.scatter_add(x, key(those), v)
+
+        found = ad.vmap(added, (dims[0], 0, *dims[1:]))(*map(xp.asarray, (x, v, *mine)))
+        slices = [[each(i, x, own), v[i], *[m[i] for m in mine]] for i in range(n)]
+        np.testing.assert_allclose(found.numpy(), [added(*map(xp.asarray, s)).numpy() for s in slices], rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (1, 3), (3,)])
+def test_a_mask_of_rows_writes_what_all_of_them_share(shape):
+    x, v = np.arange(24.0).reshape(4, 2, 3), np.cos(np.arange(4.0 * int(np.prod(shape)))).reshape(4, *shape)
+    rows = np.asarray([[True, False], [True, True], [False, False], [False, True]])
+    for name in ("setitem", "scatter_add"):
+        function = getattr(xp, name)
+        derivative = ad.jacrev(lambda x, m, v, function=function: function(x, m, v) ** 2, argnums=(0, 2))
+        found = ad.vmap(derivative)(x, rows, v)
+        for i in range(4):
+            wanted = derivative(x[i], rows[i], v[i])
+            for g, z in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(g[i], z, rtol=1e-12)
+
+
 def test_a_length_that_follows_where_there_are_none():
     assert ad.vmap(lambda a: xp.reshape(a, (2, -1)))(np.ones((0, 3, 4))).shape == (0, 2, 6)
 
