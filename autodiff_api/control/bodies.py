@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from heapq import heappush
 from typing import Any
 
 from ..arrays import Array
 from ..custom.nodes import Opaque
 from ..errors import GraphError
 from ..func.reverse import alias, recorded
+from ..func.within import Within
 from ..graph import MANY, Edge, Leaf, Node, tick
 from ..levels import lift
 from ..modes import mode, no_grad, rare_used
 from ..modes import recorded as show
 from ..namespaces import Namespace
 from ..saved import unwatched
-from ..walks import Walk
 from .layers import Arrays, Engine, Level, below
 from .runs import Run, tried
 
@@ -61,40 +60,6 @@ class Pass:
         if isinstance(x, Node | Leaf):
             return self.functions.zeros(tuple(x.shape), dtype=x.dtype)
         return self.functions.zeros_like(x)
-
-
-class Within(Walk):
-    """A pass through what one call of a body has recorded: it ends at nodes that are given, and calls no hook there."""
-
-    def back(self, seeds: Sequence[tuple[Edge, Any]], ends: Iterable[Edge]) -> dict[Edge, Any]:
-        """Return the cotangents that arrive at `ends`."""
-        self.roots = [node for node, _ in seeds]
-        self.needed = None
-        pending: dict[Edge, Any] = dict.fromkeys(ends, NONE_YET)
-        heap: list[tuple[int, Node]] = []
-        for node, t in seeds:
-            if node in pending:
-                pending[node] = pending[node] + t
-                continue
-            pending[node] = t
-            if isinstance(node, Node):
-                heappush(heap, (-node.seq, node))
-        try:
-            self._loop(pending, heap, None, None)
-        finally:
-            for end in self.ends:
-                end()
-        return {node: t for node, t in pending.items() if t is not NONE_YET}
-
-
-class _NoneYet:
-    """What waits where no cotangent has arrived."""
-
-    def __add__(self, other: Any) -> Any:
-        return other
-
-
-NONE_YET: Any = _NoneYet()
 
 
 class Body:

@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from ..custom.nodes import Opaque
 from ..func.reverse import recorded
+from ..func.within import Within
 from ..graph import Edge, Leaf, Node, tick
 from ..levels import lift
 from ..modes import MODE, mode, rare_used, replace_mode
 from ..modes import recorded as show
 from ..namespaces import Namespace
-from ..walks import Walk
-
-
-class Inner(Walk):
-    """A pass through what a tape recorded. It ends at given nodes and calls no hook there: the outer pass will."""
-
-    def back(self, root: Edge, seed: Any, stops: Iterable[Edge], inside: set[Edge]) -> dict[Edge, Any]:
-        """Return the cotangents that arrive at `stops`, of one at `root`."""
-        self.roots, self.wanted = [root], set()
-        waiting: dict[Edge, Any] = dict.fromkeys(stops, NOTHING_YET)
-        self.needed = inside | waiting.keys()
-        heap: list[tuple[int, Any]] = []
-        waiting[root] = seed
-        if root in inside:
-            heap.append((-root.seq, root))
-        try:
-            self._loop(waiting, heap, self.needed, None)
-        finally:
-            for end in self.ends:
-                end()
-        return {node: t for node, t in waiting.items() if t is not NOTHING_YET}
-
-
-class _NothingYet:
-    """What waits where no cotangent has arrived."""
-
-    def __add__(self, other: Any) -> Any:
-        return other
-
-
-NOTHING_YET: Any = _NothingYet()
 
 
 class Tape:
@@ -57,17 +27,17 @@ class Tape:
         self.source = source
         start = tick()
         self.result = recorded(function, source)
-        self.inside: set[Edge] = set()
+        inside: set[Edge] = set()
         outside: set[Edge] = set()
         stack = [] if self.result._node is None else [self.result._node]
         while stack:
             node = stack.pop()
-            if node is source._node or node in self.inside:
+            if node is source._node or node in inside:
                 continue
             if node.seq < start or isinstance(node, Leaf):
                 outside.add(node)
                 continue
-            self.inside.add(node)
+            inside.add(node)
             stack += [e for e in node.edges if isinstance(e, Node | Leaf)]
         self.outside = sorted(outside, key=lambda node: node.seq)
 
@@ -76,11 +46,11 @@ class Tape:
         root = self.result._node
         if root is None:
             return {}
-        walk = Inner(True, create, over=over)
+        walk = Within(True, create, over=over)
         token = MODE.set(replace_mode(mode(), recording=True)) if create else None
         try:
             with self.xp._quiet():
-                return walk.back(root, seed, [self.source._node, *self.outside], self.inside)
+                return walk.back([(root, seed)], [self.source._node, *self.outside])
         finally:
             if token is not None:
                 MODE.reset(token)
