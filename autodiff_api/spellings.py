@@ -21,9 +21,9 @@ FUNCTIONS = {
     "erfc": "special.erfc", "erfinv": "special.erfinv", "ge": "greater_equal", "gt": "greater",
     "inverse": "linalg.inv", "le": "less_equal", "lgamma": "special.gammaln", "logit": "special.logit",
     "logsumexp": "special.logsumexp", "lt": "less", "matrix_power": "linalg.matrix_power", "mm": "matmul",
-    "mul": "multiply", "mv": "matmul", "ne": "not_equal", "neg": "negative", "outer": "linalg.outer",
-    "permute": "permute_dims", "pinverse": "linalg.pinv", "polygamma": "special.polygamma", "qr": "linalg.qr",
-    "slogdet": "linalg.slogdet", "sub": "subtract", "trace": "linalg.trace", "trapz": "trapezoid",
+    "movedim": "moveaxis", "mul": "multiply", "mv": "matmul", "ne": "not_equal", "neg": "negative",
+    "outer": "linalg.outer", "permute": "permute_dims", "pinverse": "linalg.pinv", "polygamma": "special.polygamma",
+    "qr": "linalg.qr", "slogdet": "linalg.slogdet", "sub": "subtract", "trace": "linalg.trace", "trapz": "trapezoid",
     "unbind": "unstack", "xlogy": "special.xlogy",
 }  # fmt: skip
 

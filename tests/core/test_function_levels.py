@@ -177,6 +177,58 @@ def host(x):
     return x.numpy(force=True) if isinstance(x, ad.Tensor) else np.asarray(x)
 
 
+class Times(ad.autograd.Function):
+    """A product that only NumPy computes, and a derivative that is made of such products."""
+
+    @staticmethod
+    def forward(x, y):
+        return ad.asarray(x.numpy() * y.numpy())
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, y = ctx.saved_tensors
+        return Times.apply(g, y), Times.apply(g, x)
+
+    @staticmethod
+    def jvp(ctx, t, u):
+        x, y = ctx.saved_tensors
+        return Times.apply(t, y) + Times.apply(u, x)
+
+    @staticmethod
+    def vmap(info, in_dims, x, y):
+        x, y = (a[None] if d is None else ad.moveaxis(a, d, 0) for a, d in zip((x, y), in_dims, strict=True))
+        return Times.apply(x, y), 0
+
+
+class TimesBack(Times):
+    """The same, going forward by its backward."""
+
+    jvp = ad.autograd.Function.jvp
+
+
+@pytest.mark.parametrize("product", [Times, TimesBack], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("names", [*itertools.product(["grad", "jvp", "vmap"], repeat=3)], ids="-".join)
+def test_what_numpy_computes_in_every_nesting(names, product):
+    def transformed(f):
+        for name in names:
+            f = {
+                "grad": lambda f: ad.grad(lambda x: (f(x) ** 2).sum()),
+                "jvp": lambda f: lambda x: ad.jvp(f, (x,), (2 * x + 1,))[1],
+                "vmap": ad.vmap,
+            }[name](f)
+        return f
+
+    x = np.arange(1.0, 1 + 2 ** names.count("vmap")).reshape((2,) * names.count("vmap"))
+    with ad.use_backend("numpy"):
+        x = ad.asarray(x)
+        found = transformed(lambda x: product.apply(product.apply(x, x), x))(x)
+        np.testing.assert_allclose(found.numpy(), transformed(lambda x: x**3)(x).numpy(), rtol=1e-9)
+
+
 def test_what_all_share_gets_the_sum_over_the_batch(backend):
     """Also of a gradient that is the same for each of them."""
     f = made(forward=lambda ctx, x, w: x + w, backward=lambda ctx, g: (g, ad.asarray([1.0, 2.0, 3.0])))
