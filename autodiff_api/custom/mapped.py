@@ -5,7 +5,7 @@ So every level below sees one rule for the whole batch: the given backward, mapp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import BatchingError
@@ -33,7 +33,7 @@ class Mapped:
         batch = Batch(args, self.hidden)
         inner = self.given.context(ctx.needs_input_grad, ctx._recorded)
         inner._wanted = ctx._wanted
-        outcome = batch.run(self.given.forward, (inner, *batch.inputs))
+        outcome = self._run(batch, inner, *batch.inputs)
         lowered = batch.lowered(outcome.outputs)
         self._move(ctx, inner, batch, args, outcome.outputs, lowered)
         return outcome.returned(lowered)
@@ -41,8 +41,19 @@ class Mapped:
     def forward(self, *args: Any) -> Any:
         """Run a forward without a context."""
         batch = Batch(args, self.hidden)
-        outcome = batch.run(self.given.forward, batch.inputs)
+        outcome = self._run(batch, *batch.inputs)
         return outcome.returned(batch.lowered(outcome.outputs))
+
+    def _run(self, batch: Batch, *args: Any) -> Outcome:
+        with entered(batch.top):
+            try:
+                return Outcome.of(self.given.forward(*args))
+            except BatchingError as error:
+                error.add_note(
+                    f"{self.given.name} has no vmap of its own, so its forward runs on arrays with a hidden axis. If it "
+                    "can't, give it a static vmap(info, in_dims, *args) that returns (output, out_dims)."
+                )
+                raise
 
     def setup(self, ctx: FunctionCtx, inputs: tuple[Any, ...], output: Any) -> None:
         """Fill a context from inputs and outputs."""
@@ -147,11 +158,6 @@ class Batch:
         """Return the sum over the batch of a tensor, one level down."""
         value, hidden = self.down(x)
         return self.xp.sum(value, axis=0) if hidden else value * self.size
-
-    def run(self, function: Callable[..., Any], args: Sequence[Any]) -> Outcome:
-        """Call a function on this level."""
-        with entered(self.top):
-            return Outcome.of(function(*args))
 
     def lowered(self, outputs: Sequence[Any]) -> list[Any]:
         """Return outputs one level down; an input that is returned is the input there, changed as it was."""

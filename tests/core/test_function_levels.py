@@ -229,6 +229,13 @@ def test_what_numpy_computes_in_every_nesting(names, product):
         np.testing.assert_allclose(found.numpy(), transformed(lambda x: x**3)(x).numpy(), rtol=1e-9)
 
 
+def test_what_can_not_be_mapped_says_what_to_write(backend):
+    f = made(forward=lambda ctx, x: ad.asarray(x.numpy(force=True)), backward=lambda ctx, g: g)
+    with pytest.raises(ad.BatchingError) as caught:
+        ad.vmap(f.apply)(ad.asarray(X))
+    assert any("Made has no vmap of its own" in note for note in caught.value.__notes__)
+
+
 def test_what_all_share_gets_the_sum_over_the_batch(backend):
     """Also of a gradient that is the same for each of them."""
     f = made(forward=lambda ctx, x, w: x + w, backward=lambda ctx, g: (g, ad.asarray([1.0, 2.0, 3.0])))
