@@ -132,8 +132,10 @@ def _minimum(method: str, search: Search) -> Any:
     return host.to(found.x)
 
 
-def solve_ivp(rate: Callable[..., Any], state: list[Any], control: Any) -> list[Any]:
-    """Integrate from time 0 to time 1 by one of SciPy's methods."""
+def solve_ivp(
+    rate: Callable[..., Any], state: list[Any], control: Any
+) -> tuple[list[Any], Callable[[float], list[Any]]]:
+    """Integrate from time 0 to time 1 by one of SciPy's methods; return the state then, and that at any time."""
     try:
         from scipy import integrate
     except ImportError as error:
@@ -146,12 +148,17 @@ def solve_ivp(rate: Callable[..., Any], state: list[Any], control: Any) -> list[
         return np.concatenate([host.back(r) for host, r in zip(hosts, rate(now, float(s)), strict=True)])
 
     start = np.concatenate([host.start for host in hosts])
+    rtol = max(control.rtol, 1e-13)
     found = integrate.solve_ivp(
-        called, (0.0, 1.0), start, method=control.method, t_eval=[1.0], rtol=max(control.rtol, 1e-13), atol=control.atol
+        called, (0.0, 1.0), start, method=control.method, dense_output=True, rtol=rtol, atol=control.atol
     )
     if not found.success:
         raise ConvergenceError(f"odeint: SciPy's method {control.method!r} failed: {found.message}")
-    return [host.to(part) for host, part in zip(hosts, np.split(found.y[:, -1], ends), strict=True)]
+
+    def path(s: float) -> list[Any]:
+        return [host.to(part) for host, part in zip(hosts, np.split(found.sol(s), ends), strict=True)]
+
+    return path(1.0), path
 
 
 scipy_root = {method: partial(_root, method) for method in ROOTS}

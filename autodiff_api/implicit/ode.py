@@ -18,7 +18,7 @@ from .functions import Problem
 from .host import SCIPY
 from .loops import traced
 from .spread import Spread
-from .steps import METHODS, Control, integrate
+from .steps import METHODS, Control, Path, by_scipy, integrate
 from .tapes import Result, Tape
 from .towers import Tower, is_batched
 
@@ -62,7 +62,8 @@ def odeint(
             f"odeint: the steps of {method!r} are SciPy's, and can't be differentiated; leave adjoint=True"
         )
     problem = Problem("odeint", f, y0, (t, *args))
-    times = levels.number(problem.args[0], problem.xp, "odeint: t")
+    times = problem.args[0]
+    times = problem.xp.asarray(times) if isinstance(times, list) else levels.number(times, problem.xp, "odeint: t")
     if times.ndim != 1 or times.shape[0] < 1:
         raise ShapeError(f"odeint: expected times in one axis, got shape {tuple(times.shape)}")
     rate = _rate(problem)
@@ -110,10 +111,13 @@ def flow(rate: Callable[[list[Any], Any], list[Any]], q: Any, control: Control) 
     with no_grad():
         spread = Spread(q._xp, q.detach(), rate([q.detach()], 0.0)[0])
         seen = Seen(rate, spread, 0)
-        (w,) = integrate(lambda state, s: [seen(state[0], s).detach()], [spread.down(q, 0).detach()], control)
+        plain, start = (lambda state, s: [seen(state[0], s).detach()]), [spread.down(q, 0).detach()]
+        found = by_scipy(plain, start, control)
+        (w,), path = (integrate(plain, start, control), None) if found is None else found
         w = stripped(w, spread.tensors[0])
     for k in range(spread.height + 1):
-        w = _recorded(Seen(rate, spread, k), q, w if k == 0 else spread.up(w, k - 1, k), control)
+        w = w if k == 0 else spread.up(w, k - 1, k)
+        w = _recorded(Seen(rate, spread, k), q, w, control, path if spread.height == 0 else None)
     return w
 
 
@@ -146,7 +150,7 @@ def leaf(w: Any) -> Any:
     return w._xp.array_class._make(w._value).requires_grad_()
 
 
-def _recorded(seen: Seen, q: Any, w: Any, control: Control) -> Any:
+def _recorded(seen: Seen, q: Any, w: Any, control: Control, path: Path | None) -> Any:
     """Connect the state at time 1 to the graph of its level, if it depends on anything there."""
     if not mode().recording:
         return w
@@ -156,7 +160,7 @@ def _recorded(seen: Seen, q: Any, w: Any, control: Control) -> Any:
     edges = ([] if start._node is None else [start._node]) + outside
     if not edges:
         return w
-    return Flowed(seen, control, w, edges, outside).connected(w, edges)
+    return Flowed(seen, control, w, edges, outside, path).connected(w, edges)
 
 
 class Flowed(Result):
@@ -168,9 +172,11 @@ class Flowed(Result):
 
     opaque = False
 
-    def __init__(self, seen: Seen, control: Control, w: Any, edges: list[Edge], outside: list[Edge]) -> None:
+    def __init__(
+        self, seen: Seen, control: Control, w: Any, edges: list[Edge], outside: list[Edge], path: Path | None
+    ) -> None:
         super().__init__("odeint", w, edges)
-        self.seen, self.control, self.outside = seen, control, outside
+        self.seen, self.control, self.outside, self.path = seen, control, outside, path
         self.from_start = len(edges) > len(outside)
 
     def _pull(self, targets: tuple[int, ...], t: Any, saved: tuple[Any, ...], xp: Any) -> Any:
@@ -195,25 +201,33 @@ class Flowed(Result):
         return [found[i] for i in targets]
 
     def _back(self, w: Any, u: Any, create: bool) -> list[Any]:
-        """Return the cotangents of the start, and of what the rate depends on."""
+        """Return the cotangents of the start, and of what the rate depends on.
+
+        The state is solved for again beside them, unless SciPy has kept its way: of a stiff equation, the way back is
+        unstable.
+        """
+        path = None if create else self.path
 
         def rate(state: list[Any], s: Any) -> list[Any]:
-            now, t = stripped(state[0], self.seen.xp), state[1]
+            now = stripped(state[0], self.seen.xp) if path is None else path(1 - s)[0]
             tape = self.seen.tape(alias(now) if now._node is not None else leaf(now), 1 - s)
             if not set(tape.outside) <= set(self.outside):
                 raise GraphError(
                     "odeint: the function depends on a tensor at some times that it did not depend on at the times "
                     "where it was looked at; hand that in as an argument, and use it at all times, or use adjoint=False"
                 )
+            t, *rest = state if path is not None else state[1:]
             found = tape.carried(t, create)
             moved = tape.result if create else self.array._make(tape.result._value)
             rates = [found.get(node) for node in (tape.source._node, *self.outside)]
-            filled = [x._xp.zeros_like(x) if r is None else r for r, x in zip(rates, state[1:], strict=True)]
-            return [-moved, *filled]
+            filled = [x._xp.zeros_like(x) if r is None else r for r, x in zip(rates, (t, *rest), strict=True)]
+            return filled if path is not None else [-moved, *filled]
 
         xp = u._xp
-        start = [w, u, *(xp.zeros(tuple(node.shape), dtype=node.dtype) for node in self.outside)]
-        return integrate(rate, start, self.control)[1:]
+        start = [u, *(xp.zeros(tuple(node.shape), dtype=node.dtype) for node in self.outside)]
+        if path is not None:
+            return integrate(rate, start, self.control)
+        return integrate(rate, [w, *start], self.control)[1:]
 
 
 def _same(function: Callable[..., Any]) -> Callable[..., Any]:

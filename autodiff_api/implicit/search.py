@@ -167,7 +167,7 @@ def anderson(search: Search) -> Any:
     def step(points: Any, residuals: Any, z: Any, rr: Any, done: Any, n: Any) -> Any:
         scale = xp.max(xp.sum(residuals**2, axis=-1), axis=-1)[..., None, None]
         gram = residuals @ xp.matrix_transpose(residuals) / xp.where(scale == 0, 1.0, scale)
-        gram = gram + 1e-12 * xp.eye(window, dtype=gram.dtype)
+        gram = gram + eps**0.75 * xp.eye(window, dtype=gram.dtype)
         weights = xp.linalg.solve(gram, xp.ones_like(gram[..., :1]))
         weights = weights / xp.sum(weights, axis=-2, keepdims=True)
         mixed = xp.sum(weights * (points + residuals), axis=-2)

@@ -70,13 +70,25 @@ class Control(NamedTuple):
     max_steps: int
 
 
+Path = Callable[[float], Arrays]  # the state at any time
+
+
+def by_scipy(rate: Rate, state: Arrays, control: Control) -> tuple[Arrays, Path] | None:
+    """Return the state at time 1, and the way there, if it can be had by the method of SciPy that was asked for."""
+    if control.method not in SCIPY or traced(state[0]):
+        return None
+    if any(x._node is not None or isinstance(x._value, Array) for x in state):
+        return None  # it is to be differentiated itself
+    return solve_ivp(rate, state, control)
+
+
 def integrate(rate: Rate, state: Arrays, control: Control) -> Arrays:
     """Return the state at time 1 of what has this rate of change, from the state at time 0."""
     if control.method in SCIPY:
-        plain = all(x._node is None and not isinstance(x._value, Array) for x in state)
-        if plain and not traced(state[0]):
-            return solve_ivp(rate, state, control)
-        control = control._replace(method="dopri5")  # what is to be differentiated itself, or is compiled
+        found = by_scipy(rate, state, control)
+        if found is not None:
+            return found[0]
+        control = control._replace(method="dopri5")
     tableau = METHODS[control.method]
     if not tableau.error:
         return _evenly(rate, state, tableau, control.steps)

@@ -423,6 +423,11 @@ def test_single_precision(backend):
     )
     assert x.dtype == np.float32
     close(x, [2.0, 3.0], rtol=1e-6)
+    for solver in ("anderson", "iteration", "newton"):
+        x = implicit.fixed_point(
+            lambda x: 0.5 * ad.cos(x) + raw(ALONG.astype(np.float32)), raw(np.zeros(3, dtype=np.float32)), solver=solver
+        )
+        close(x - 0.5 * np.cos(host(x)), ALONG, atol=1e-5)
 
 
 def test_a_matrix_is_differentiated(backend):
