@@ -50,8 +50,8 @@ class Mapped:
                 return Outcome.of(self.given.forward(*args))
             except BatchingError as error:
                 error.add_note(
-                    f"{self.given.name} has no vmap of its own, so its forward runs on arrays with a hidden axis. If it "
-                    "can't, give it a static vmap(info, in_dims, *args) that returns (output, out_dims)."
+                    f"{self.given.name} has no vmap of its own, so its forward runs on arrays with a hidden axis. If "
+                    "it can't, give it a static vmap(info, in_dims, *args) that returns (output, out_dims)."
                 )
                 raise
 
