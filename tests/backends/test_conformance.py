@@ -215,7 +215,7 @@ def test_every_function_of_the_standard_is_in_one_place(capsys):
 
 
 def test_an_op_that_a_plugin_brings_is_checked_by_its_samples(monkeypatch):
-    from autodiff_api import binding, duals
+    from autodiff_api import binding, fixed
     from autodiff_api.rules import Elementwise, Op
     from autodiff_api.testing import checks as checking
     from autodiff_api.testing import samples
@@ -234,7 +234,7 @@ def test_an_op_that_a_plugin_brings_is_checked_by_its_samples(monkeypatch):
     ]:
         samples.samples_of.cache_clear()
         monkeypatch.setattr(binding, "_namespaces", {})  # as in a process that begins with the plugin installed
-        for module in (binding, duals, checking, samples):
+        for module in (binding, fixed, checking, samples):
             monkeypatch.setattr(module, "extra_ops", lambda op=op: [op])
         checks = Checks(make_namespace(replace(NUMPY, name=name)), dtypes=["float64"])
         outcomes = [checks.check("cubed", law, "float64") for law in LAWS]
