@@ -34,7 +34,6 @@ class Called:
         self.numbers = [i for i, x in enumerate(leaves) if isinstance(x, NUMBERS) and not hasattr(x, "dtype")]
         beside = [levels.lift(x, self.xp) for x in (*leaves, *rest) if levels.is_array(x)]
         self.carry = [self._carried(x, place, beside) for x, place in zip(leaves, self.places, strict=True)]
-        self.given = leaves
 
     def _carried(self, x: Any, place: str, beside: Sequence[Any]) -> Any:
         """Return what is carried first as a tensor; a number takes the precision of the arrays beside it."""
