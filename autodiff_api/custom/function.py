@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import GradientError, GraphError
+from ..errors import ArgumentTypeError, GradientError, GraphError
 from ..graph import Leaf, Node
 from ..modes import mode, no_grad
 from ..tensors import Tensor
@@ -111,7 +111,7 @@ class Function:
                 bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
         if kwargs:
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"{cls.__name__}.apply() got keyword-only arguments {sorted(kwargs)}; backward returns a gradient by "
                 "position, so let forward take them by position too"
             )
