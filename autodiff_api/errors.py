@@ -45,6 +45,7 @@ __all__ = [
     "RecomputeWarning",
     "ShapeError",
     "StateDictError",
+    "TransformError",
     "TreeError",
 ]
 
@@ -179,7 +180,11 @@ class OutputError(AutodiffError, TypeError, RuntimeError):
     """A transformed function returned something that the transformation has no use for."""
 
 
-class TreeError(AutodiffError, TypeError, ValueError):
+class TransformError(AutodiffError, RuntimeError, TypeError, ValueError):
+    """A transformation was given what does not fit the function: `argnums`, or primals."""
+
+
+class TreeError(AutodiffError, RuntimeError, TypeError, ValueError):
     """Two trees of arrays are not built alike."""
 
 

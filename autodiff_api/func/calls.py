@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import levels
 from ..arrays import Array
-from ..errors import ArgumentError, ArgumentTypeError, GradientError, OutputError
+from ..errors import GradientError, OutputError, TransformError
 from ..trees import Tree, flatten, matching, paths, unflatten
 
 Argnums = int | Sequence[int]
@@ -35,12 +35,14 @@ def chosen(name: str, argnums: Argnums, count: int) -> list[int]:
     try:
         given = [operator.index(n) for n in ((argnums,) if isinstance(argnums, int) else argnums)]
     except TypeError:
-        raise ArgumentTypeError(f"{name}: argnums={argnums!r}; it is an integer, or a tuple of them") from None
+        raise TransformError(f"{name}: argnums={argnums!r}; it is an integer, or a tuple of them") from None
     if not all(-count <= n < count for n in given):
-        raise ArgumentError(f"{name}: argnums={argnums}, but the function was called with {count} positional arguments")
+        raise TransformError(
+            f"{name}: argnums={argnums}, but the function was called with {count} positional arguments"
+        )
     places = [n % count for n in given]
     if len(set(places)) < len(places):
-        raise ArgumentError(f"{name}: argnums={argnums} names an argument twice; each may be there once")
+        raise TransformError(f"{name}: argnums={argnums} names an argument twice; each may be there once")
     return places
 
 
@@ -110,7 +112,7 @@ class Call:
     def tangents(self, trees: Sequence[Any]) -> list[Any]:
         """Return one tangent for each variable, as a tensor of its shape and dtype, of its level or a higher one."""
         if len(trees) != len(self.structures):
-            raise ArgumentError(f"{self.name}: got {len(self.structures)} primals and {len(trees)} tangents")
+            raise TransformError(f"{self.name}: got {len(self.structures)} primals and {len(trees)} tangents")
         found = {}
         for structure, slots, tree in zip(self.structures, self.slots, trees, strict=True):
             for i, t in zip(slots, matching(structure, tree, f"{self.name}: the tangent"), strict=True):

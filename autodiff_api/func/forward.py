@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import levels
 from ..arrays import Array
-from ..errors import ArgumentTypeError
+from ..errors import TransformError
 from ..trees import flatten, unflatten
 from .calls import Call
 
@@ -22,7 +22,7 @@ def jvp(func: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any
     (array([1., 4.]), array([ 2., 40.]))
     """
     if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
-        raise ArgumentTypeError("jvp: primals and tangents are tuples, with an entry for each argument of the function")
+        raise TransformError("jvp: primals and tangents are tuples, with an entry for each argument of the function")
     call = Call("jvp", func, primals, {}, tuple(range(len(primals))))
     given = call.tangents(tuple(tangents))
     for t in given:

@@ -18,7 +18,7 @@ from ..namespaces import Namespace
 from ..trees import unflatten
 from .calls import Argnums, Call, ones_like
 from .forward import Moving, jvp
-from .reverse import Tape, grad_and_value, value_and_grad, vjp, walk_back
+from .reverse import Reach, Tape, grad_and_value, value_and_grad, vjp, walk_back
 
 
 def pieces(n: int, chunk_size: int | None) -> Iterator[tuple[int, int]]:
@@ -142,14 +142,14 @@ def jacrev(
     return transformed
 
 
-def _rows(tape: Tape, y: Any, outside: bool, keep: bool, chunk_size: int | None) -> list[Any]:
+def _rows(tape: Tape, y: Any, outside: Reach, keep: bool, chunk_size: int | None) -> list[Any]:
     """Return the entries of one output, by each variable."""
     xp = tape.xp
     if y._node is None:
         return [xp.zeros((*y.shape, *x.shape), dtype=_entry_dtype(y, x, xp)) for x in tape.sources]
     both = y._is_complex() and not all(x._is_complex() for x in tape.sources)
     n = directions(y, both)
-    create = outside and mode().recording
+    create = outside.history and mode().recording
     over = xp._over("batched") if create else xp._beside("batched")
     lower = xp if create else xp._lower
     parts = []
@@ -170,14 +170,14 @@ class _Lower:
         self.shape, self.dtype, self.device = y.shape, y.dtype, y.device
 
 
-def _pulled(tape: Tape, y: Any, seed: Any, over: Any, outside: bool, keep: bool, create: bool) -> list[Any]:
+def _pulled(tape: Tape, y: Any, seed: Any, over: Any, outside: Reach, keep: bool, create: bool) -> list[Any]:
     """Carry many cotangents back at once; return tensors with an axis for them first."""
     xp, n = tape.xp, seed.shape[0]
     if n == 1:  # one row is no many
         over, cotangent = None, (xp if create else xp._lower).reshape(seed, y.shape)
     else:
         cotangent = over.array_class._make(seed, True)
-    found = walk_back(xp, [y], [cotangent], tape.nodes if outside else None, keep, create, over)
+    found = walk_back(xp, [y], [cotangent], tape.nodes if outside.others else None, keep, create, over)
     make, rows = xp.array_class._make, []
     for x, node in zip(tape.sources, tape.nodes, strict=True):
         g = found.get(node)

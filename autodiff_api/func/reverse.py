@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from .. import levels
@@ -58,27 +58,37 @@ def recorded(function: Callable[..., Any], *args: Any) -> Any:
         MODE.reset(token)
 
 
-def beyond(nodes: Iterable[Edge | None], own: set[Edge]) -> bool:
-    """Tell whether anything leads to `nodes` but the fresh leaves among `own`, and those of calls that are over."""
+class Reach(NamedTuple):
+    """What a call's results come from, beside its own variables."""
+
+    others: bool = False  # anything at all: a pass is to go to the variables only
+    history: bool = False  # what a gradient may yet be asked for, so that a pass is to be recorded
+
+
+def beyond(nodes: Iterable[Edge | None], own: set[Edge]) -> Reach:
+    """Tell what leads to `nodes` but the fresh leaves among `own`; those of calls that are over are no history."""
     stack = [node for node in set(nodes) if node is not None]
     seen = set(stack)
+    others = False
     while stack:
         node = stack.pop()
         if node.__class__ is Leaf:
-            if node not in own and node not in _spent:
-                return True
+            if node not in own:
+                others = True
+                if node not in _spent:
+                    return Reach(True, True)
             continue
         if node in own:
-            return True
+            return Reach(True, True)
         for edge in node.edges:
             if (edge.__class__ is Node or edge.__class__ is Leaf) and edge not in seen:
                 seen.add(edge)
                 stack.append(edge)
-    return False
+    return Reach(others)
 
 
 def pass_back(
-    xp: Namespace, outputs: Sequence[Any], cotangents: Sequence[Any], nodes: Sequence[Edge], outside: bool, keep: bool
+    xp: Namespace, outputs: Sequence[Any], cotangents: Sequence[Any], nodes: Sequence[Edge], outside: Reach, keep: bool
 ) -> list[Any]:
     """Return the cotangents of `nodes` as tensors, None where nothing depends on one.
 
@@ -88,12 +98,12 @@ def pass_back(
     top = xp
     for t in cotangents:
         top = top.above(t) or top
-    create = mode().recording and (outside or any(getattr(t, "_node", None) is not None for t in cotangents))
+    create = mode().recording and (outside.history or any(getattr(t, "_node", None) is not None for t in cotangents))
     over = None if top is xp else top
     seeds = [levels.lift(t, top) for t in cotangents]
     if over is None and not create:
         seeds = [t._value for t in seeds]
-    found = walk_back(xp, outputs, seeds, nodes if outside else None, keep, create, over)
+    found = walk_back(xp, outputs, seeds, nodes if outside.others else None, keep, create, over)
     make = top.array_class._make
     results = [found.get(node) for node in nodes]
     return [t if t is None or isinstance(t, top.array_class) else make(t) for t in results]
@@ -134,7 +144,7 @@ class Tape:
 
     def value(self, x: Any) -> Any:
         """Return a result for the caller: what only this call's variables lead to has no history outside."""
-        if x._node is not None and not (self.outer and beyond([x._node], self.own)):
+        if x._node is not None and not (self.outer and beyond([x._node], self.own).history):
             x = self.xp.array_class._make(x._value)
         return self.call.finish(x)
 
@@ -142,8 +152,8 @@ class Tape:
         """Return the function's result for the caller."""
         return unflatten(self.tree, [self.value(y) for y in self.outputs])
 
-    def outside(self) -> bool:
-        """Tell whether the outputs depend on more than this call's variables."""
+    def outside(self) -> Reach:
+        """Tell what the outputs depend on beside this call's variables."""
         return beyond([y._node for y in self.outputs], self.own)
 
     def pull(self, cotangents: Sequence[Any], keep: bool) -> list[Any]:
