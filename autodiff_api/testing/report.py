@@ -122,8 +122,8 @@ class Report:
             "",
             f"Written by `python -m autodiff_api conformance {checks.backend.name} --markdown FILE`. *yes*: the laws "
             "hold for all samples; *gap*: they don't, as the backend declares below; *-*: there is nothing to try, for "
-            "instance no gradient. *value* stands for the laws value, forms and kernels, *vmap* for vmap and many (where "
-            "there is a compiler, of one sample of each form); what each law says is in "
+            "instance no gradient. *value* stands for the laws value, forms and kernels, *vmap* for vmap and many "
+            "(where there is a compiler, of one sample of each form); what each law says is in "
             "`autodiff_api/testing/laws.py`.",
             "",
             self.summary() + "." + (f" Not tried: {', '.join(missing)}." if missing else ""),
