@@ -196,8 +196,8 @@ def _register(backend: Any, cls: Any) -> None:
     def flatten(x: Any) -> tuple[tuple[Any, ...], Any]:
         if x._node.__class__ is Node and mode().transforming:
             raise GradientError(
-                f"a tensor of shape {tuple(x.shape)} whose gradient is being taken was taken apart by {backend.name}, to "
-                "be compiled or as a tree, and its history would be lost: transform inside, as in jit(grad(f)), and "
+                f"a tensor of shape {tuple(x.shape)} whose gradient is being taken was taken apart by {backend.name}, "
+                "to be compiled or as a tree, and its history would be lost: transform inside, as in jit(grad(f)), and "
                 "map over trees with autodiff_api.trees.tree_map"
             )
         return (x._value,), x._node.__class__ is Leaf

@@ -166,6 +166,7 @@ class BareDecorator(type):
     """Let `@no_grad` stand without parentheses."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make the manager or, given a function alone, decorate it."""
         if args and callable(args[0]):
             return super().__call__()(args[0])
         return super().__call__(*args, **kwargs)

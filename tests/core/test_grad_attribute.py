@@ -7,7 +7,7 @@ import autodiff_api as ad
 
 def test_a_gradient_is_on_the_device_of_its_tensor(strict):
     x = strict.ones(2, requires_grad=True)
-    with pytest.raises(RuntimeError, match="attempting to assign a gradient of device .*device1"):
+    with pytest.raises(RuntimeError, match=r"attempting to assign a gradient of device .*device1"):
         x.grad = strict.ones(2, device="device1")
     assert x.grad is None
     x.grad = strict.ones(2)
