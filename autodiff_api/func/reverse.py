@@ -98,8 +98,9 @@ def pass_back(
     top = xp
     for t in cotangents:
         top = top.above(t) or top
-    create = mode().recording and (outside.history or any(getattr(t, "_node", None) is not None for t in cotangents))
-    over = None if top is xp else top
+    over = None if top is xp else top  # where operations are recorded, if at all, without a word from the pass
+    linked = over is None and any(getattr(t, "_node", None) is not None for t in cotangents)
+    create = mode().recording and (outside.history or linked)
     seeds = [levels.lift(t, top) for t in cotangents]
     if over is None and not create:
         seeds = [t._value for t in seeds]

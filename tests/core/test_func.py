@@ -71,6 +71,9 @@ PROGRAMS: dict[str, Callable[[Any, Any, Any], Any]] = {
     ),
     "linearize": lambda lib, xp, x: second(lib.linearize(waves(xp), x), x * 2),
     "linearize, mapped": lambda lib, xp, x: lib.vmap(lib.linearize(waves(xp), x)[1])(x[:, None] * x),
+    "linearize, at a point by which it is differentiated": lambda lib, xp, x: lib.grad(
+        lambda p: xp.sum(lib.vmap(lib.linearize(lambda a: xp.sin(a) * a[0], p)[1])(p[:, None] * p) ** 2)
+    )(x),
     "linearize, trees": lambda lib, xp, x: second(
         lib.linearize(lambda a, t: {"s": a * t["b"]}, x, {"b": x}), x, {"b": x}
     ),
@@ -79,6 +82,16 @@ PROGRAMS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "vjp": lambda lib, xp, x: second(lib.vjp(waves(xp), x), x[:2, None] * x),
     "vjp function, differentiated": lambda lib, xp, x: lib.jacfwd(lib.vjp(waves(xp), x)[1])(x[:2, None] * x),
     "vjp function, mapped": lambda lib, xp, x: lib.vmap(lib.vjp(lambda a: xp.sin(a) * a[0], x)[1])(x[:, None] * x),
+    "vjp function, mapped and differentiated": lambda lib, xp, x: lib.vmap(
+        lib.grad(lambda t: xp.sum(lib.vjp(lambda a: xp.sin(a) * a[0], x)[1](t)[0] ** 2))
+    )(x[:, None] * x),
+    "vjp function made outside, mapped and differentiated": lambda lib, xp, x: within(
+        lib.vjp(lambda a: xp.sin(a) * a[0], x)[1],
+        lambda pull: lib.vmap(lib.grad(lambda t: xp.sum(pull(t)[0] ** 2)))(x[:, None] * x),
+    ),
+    "vjp, at a point that moves": lambda lib, xp, x: lib.jvp(
+        lambda p: lib.vjp(lambda a: xp.sin(a) * a[0], p)[1](p)[0], (x,), (x,)
+    ),
     "vjp, aux": lambda lib, xp, x: lib.vjp(lambda a: (a**2, {"aux": a}), x, has_aux=True)[::2],
     "vjp, trees": lambda lib, xp, x: second(
         lib.vjp(lambda a, t: {"s": a * t["b"], "n": None}, x, {"b": x}), {"s": x, "n": None}
@@ -98,6 +111,10 @@ PROGRAMS: dict[str, Callable[[Any, Any, Any], Any]] = {
 
 def holomorphic(lib: Any) -> dict[str, bool]:
     return {"holomorphic": True} if lib is jax else {}
+
+
+def within(value: Any, function: Callable[[Any], Any]) -> Any:
+    return function(value)
 
 
 def second(pair: Any, *args: Any) -> Any:
