@@ -18,7 +18,7 @@ from ..errors import GraphError
 from ..func import jvp, vmap
 from ..func.reverse import alias
 from ..graph import NOTHING
-from ..modes import mode
+from ..modes import mode, no_grad
 from ..namespaces import Namespace
 from .linear import System, solve_system
 from .loops import known
@@ -63,11 +63,18 @@ class Linear(Equation):
         return self.matvec
 
 
-def solve(equation: Linear, top: Namespace, upto: int | None = None) -> Any:
-    """Return the solution of a linear equation, with its derivatives at all levels up to one, as a tensor of that."""
-    b = equation.b.detach()
-    tower = Tower(top, (b, equation.apply(b)))
-    return connected(equation, solve_system(System(equation, tower)), tower, upto)
+def solve(equation: Linear, top: Namespace, upto: int | None = None, plain: bool = False) -> Any:
+    """Return the solution of a linear equation, with its derivatives at all levels up to one, as a tensor of that.
+
+    `plain` says that nothing is to be recorded at the lowest level.
+    """
+    tower = Tower(top)
+    if tower.height:
+        with no_grad():
+            b = equation.b.detach()
+            tower = Tower(top, (b, equation.apply(b)))
+    z = solve_system(System(equation, tower))
+    return z if plain and not tower.height else connected(equation, z, tower, upto)
 
 
 def connected(equation: Equation, z: Any, tower: Tower, upto: int | None = None) -> Any:
@@ -201,7 +208,7 @@ class Solved(Result):
                 equation.name, lambda u: operator.transposed(u, create), right, equation.solver, rows.several,
                 equation.symmetric,
             )  # fmt: skip
-            return rows.restored(solve(linear, top, Tower(top).tensors.index(b._xp)))
+            return rows.restored(solve(linear, top, Tower(top).tensors.index(b._xp), plain=not create))
 
 
 def _same(a: Any, b: Any) -> Any:

@@ -193,9 +193,7 @@ def linear_solve(A: Any, b: Any, *args: Any, solver: Solver = "auto", symmetric:
     if not callable(A):
         args = (A,)
     problem = Problem("linear_solve", A if callable(A) else _product, b, args)
-    given = [levels.number(x, problem.xp, "linear_solve: b") for x in flatten(b)[0]]
-    right = problem.unknown.vector([x if x._is_float() else problem.xp.astype(x, 0.0) for x in given])
-    equation = Linear("linear_solve", problem.value, right, solver, symmetric=symmetric)
+    equation = Linear("linear_solve", problem.value, problem.given, solver, symmetric=symmetric)
     return problem.finish(solve(equation, problem.xp))
 
 

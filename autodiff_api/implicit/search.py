@@ -113,27 +113,31 @@ def descent(search: Search) -> Any:
         bent = xp.abs(curvatures)
         most = xp.max(bent, axis=-1, keepdims=True)
         inner = (xp.matrix_transpose(directions) @ xp.expand_dims(g, axis=-1))[..., 0]
-        inner = inner / xp.maximum(bent + damping, most * eps + xp.finfo(g.dtype).smallest_normal)
-        way = -(directions @ xp.expand_dims(inner, axis=-1))[..., 0]
+        floor = most * eps + xp.finfo(g.dtype).smallest_normal
+        gain = xp.sum(inner**2 / xp.maximum(bent, floor), axis=-1, keepdims=True)  # of a step that is not damped
+        calm = gain <= eps**0.5 * (xp.abs(y) + xp.abs(y - first))
+        way = -(directions @ xp.expand_dims(inner / xp.maximum(bent + damping, floor), axis=-1))[..., 0]
         length, size = xp.sqrt(dot(way, way)), search.size(z)
         trial = z + way
         value, slope = search.objective(trial), search.residual(trial)
-        lower = value <= y + 8 * eps * xp.abs(y)  # false for nan
+        lower = (value <= y + 8 * eps * xp.abs(y)) & xp.isfinite(value)
         stuck = (length <= eps**0.5 * size) & (dot(slope, slope) >= gg)
         move = lower & ~done & ~stuck
         near = search.within(gg) | (length <= 8 * eps * size) | stuck
+        good = good | near & (calm | search.within(gg))
         z, y = xp.where(move, trial, z), xp.where(move, value, y)
         g, gg = xp.where(move, slope, g), xp.where(move, dot(slope, slope), gg)
         harder = xp.maximum(8 * damping, 1e-3 * most)
         easier = xp.where(damping > 1e-6 * most, damping / 8, xp.zeros_like(damping))
         damping = xp.where(lower, easier, harder)
-        return z, y, g, gg, damping, done | near | (damping > 1e12 * most), good | near, n + 1
+        return z, y, g, gg, damping, done | near | (damping > 1e12 * most + 1e12), good, n + 1
 
     z = search.start
     g = search.residual(z)
     gg = dot(g, g)
     none = xp.zeros_like(gg) > 0
-    start = (z, search.objective(z), g, gg, xp.zeros_like(gg), none, none, xp.asarray(0))
+    first = search.objective(z)
+    start = (z, first, g, gg, xp.zeros_like(gg), none, none, xp.asarray(0))
     z, _, _, gg, _, _, good, _ = repeat(lambda *s: search.going(s[3], s[5], s[7], 200), step, *start)
     return search.found(z, gg, good, "newton")
 

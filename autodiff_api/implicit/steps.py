@@ -84,6 +84,11 @@ def by_scipy(rate: Rate, state: Arrays, control: Control) -> tuple[Arrays, Path]
 
 def integrate(rate: Rate, state: Arrays, control: Control) -> Arrays:
     """Return the state at time 1 of what has this rate of change, from the state at time 0."""
+    with state[0]._xp._quiet():
+        return _integrated(rate, state, control)
+
+
+def _integrated(rate: Rate, state: Arrays, control: Control) -> Arrays:
     if control.method in SCIPY:
         found = by_scipy(rate, state, control)
         if found is not None:

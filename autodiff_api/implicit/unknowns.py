@@ -33,13 +33,18 @@ class Unknown:
         for x, (_, _, pair) in zip(leaves, self.like, strict=True):
             for part in (x._xp.real(x), x._xp.imag(x)) if pair else (x,):
                 part = part if part.dtype == self.dtype else part._xp.astype(part, self.dtype)
-                parts.append(part if part.ndim == 1 else part._xp.reshape(part, (-1,)))
+                if part.ndim != 1:
+                    part = part._xp.reshape(part, (-1,)) if part.ndim else part._xp.expand_dims(part, axis=0)
+                parts.append(part)
         return parts[0] if len(parts) == 1 else parts[0]._xp.concat(parts)
 
     def tree_of(self, v: Any) -> Any:
         """Return the tree that a vector stands for."""
         xp, leaves = v._xp, []
         for (shape, _, pair), real, (start, end) in zip(self.like, self.reals, self.places, strict=True):
+            if shape == () and not pair:
+                leaves.append(v[start] if real == self.dtype else xp.astype(v[start], real))
+                continue
             x = v if end - start == self.size else v[start:end]
             x = x if real == self.dtype else xp.astype(x, real)
             if pair:

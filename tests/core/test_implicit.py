@@ -460,6 +460,32 @@ def test_no_solution(solver, function, backend):
         function(lambda x: x**2 + 1, 0.5, solver=solver, maxiter=30)
 
 
+def test_no_minimum():
+    with ad.use_backend("numpy"):
+        for f in (lambda x: x, lambda x: ad.abs(x - 1), lambda x: -(x**2)):
+            with pytest.raises(ad.ConvergenceError, match="argmin: solver 'newton' found no solution"):
+                implicit.argmin(f, 0.3)
+
+
+def test_minima_that_are_not_the_only_ones():
+    """They are found; but have no derivative."""
+    with ad.use_backend("numpy"):
+        x = implicit.argmin(lambda x: (ad.sum(x) - 1) ** 2, np.ones(3))
+        close(np.sum(x), 1.0)
+        close(implicit.argmin(lambda x: ad.sum((x - 1) ** 4), np.zeros(2)), np.ones(2), atol=1e-6)
+        close(implicit.argmin(lambda x: x**4 - x**2, 0.1), 0.5**0.5)
+        rosenbrock = implicit.argmin(lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2, np.asarray([-1.2, 1.0]))
+        close(rosenbrock, np.ones(2))
+        with pytest.raises(ad.LinAlgError, match=r"argmin: .* singular"):
+            ad.grad(lambda a: ad.sum(implicit.argmin(lambda x, a: (ad.sum(x) - a) ** 2, np.zeros(2), a)))(1.0)
+
+
+def test_integers_are_numbers_too():
+    with ad.use_backend("numpy"):
+        close(implicit.linear_solve(np.asarray([[2, 0], [0, 4]]), np.asarray([2, 4])), np.ones(2))
+        close(implicit.root(lambda x: x * x - 4, 1), 2.0)
+
+
 def test_clear_errors():
     with ad.use_backend("numpy"):
         with pytest.raises(ad.ArgumentError, match=r"no solver 'Newton'; give one of .*'newton'"):
@@ -478,3 +504,32 @@ def test_clear_errors():
             implicit.linear_solve(np.ones((2, 3)), np.ones(2))
         with pytest.raises(ad.ArgumentError, match="nothing is unknown"):
             implicit.root(lambda x: x, {})
+
+
+def strictly(xp):
+    """The same problems on tensors of another namespace: sums of what they are solved for."""
+    m, x, y = (xp.asarray(v) for v in (M, X, Y))
+
+    def quartic(w, t):
+        return xp.sum((x @ w - y) ** 4) + xp.sum(xp.exp(t) * w**2)
+
+    return {
+        "argmin": lambda t: implicit.argmin(quartic, xp.ones(3), t),
+        "fixed_point": lambda t: implicit.fixed_point(lambda z, t: 0.4 * xp.cos(m @ z) + t, xp.ones(3), t),
+        "linear_solve": lambda t: implicit.linear_solve(lambda z, t: t**2 * z + m @ z, xp.exp(t), t, solver="gmres"),
+        "odeint": lambda t: implicit.odeint(lambda z, s, t: -t * z, xp.ones(3), xp.asarray([0.0, 1.0]), t),
+        "root": lambda t: implicit.root(lambda z, t: z**2 - t, xp.ones(3), t),
+    }
+
+
+@pytest.mark.parametrize("problem", ["argmin", "fixed_point", "linear_solve", "odeint", "root"])
+def test_in_the_standard_alone(problem, strict):
+    """Solvers and derivatives say nothing that array-api-strict does not know."""
+    with ad.use_backend("numpy"):
+        numpy = ad.namespace("numpy")
+        wanted = ad.vmap(ad.jacrev(strictly(numpy)[problem]))(numpy.asarray(MANY))
+    found = ad.vmap(ad.jacrev(strictly(strict)[problem]))(strict.asarray(MANY))
+    close(np.asarray(found.tolist()), wanted)
+    t = strict.asarray(THETA, requires_grad=True)
+    strict.sum(strictly(strict)[problem](t)).backward()
+    close(np.asarray(t.grad.tolist()), ad.grad(lambda t: numpy.sum(strictly(numpy)[problem](t)))(numpy.asarray(THETA)))
