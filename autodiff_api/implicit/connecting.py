@@ -23,7 +23,7 @@ from ..namespaces import Namespace
 from .linear import System, solve_system
 from .loops import known
 from .tapes import Result, Tape
-from .towers import Tower, is_batched
+from .towers import Tower, is_batched, top_over
 
 Vectors = Callable[[Any], Any]
 
@@ -182,13 +182,10 @@ class Solved(Result):
     def _pull(self, targets: tuple[int, ...], t: Any, saved: tuple[Any, ...], xp: Any) -> Any:
         create = isinstance(saved[0], self.array)
         tape = self.again(saved[0]) if create else self.tape
-        batched = isinstance(xp, Namespace) and is_batched(xp)
-        value = t._value if batched else t
-        if not hasattr(type(value), "_node"):
-            value = self.array._make(value)
-        u = self._solved(tape, -value, create, batched and t._hidden)
-        if batched:
-            seed = xp.array_class._make(u if create else u._value, t._hidden)
+        value, many = self.tensor(t, xp)
+        u = self._solved(tape, -value, create, many)
+        if isinstance(xp, Namespace) and is_batched(xp):
+            seed = xp.array_class._make(u if create else u._value, many)
         else:
             seed = u if isinstance(xp, Namespace) else u._value
         found = tape.back(seed, create, xp if isinstance(xp, Namespace) and xp is not self.xp else None)
@@ -199,9 +196,7 @@ class Solved(Result):
         equation = self.record.equation
         operator = self.record.operator_tape(tape)
         rows = Rows(equation, b, many)
-        top = levels.current(b._xp)
-        if b._xp not in Tower(top).tensors:
-            top = b._xp
+        top = top_over(b._xp)
         with levels.entered(top):
             right = levels.lift(rows.value, top)
             linear = Linear(

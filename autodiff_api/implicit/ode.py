@@ -20,7 +20,7 @@ from .loops import traced
 from .spread import Spread
 from .steps import METHODS, Control, Path, by_scipy, integrate
 from .tapes import Result, Tape
-from .towers import Tower, is_batched
+from .towers import is_batched, top_over
 
 
 def odeint(
@@ -182,20 +182,13 @@ class Flowed(Result):
     def _pull(self, targets: tuple[int, ...], t: Any, saved: tuple[Any, ...], xp: Any) -> Any:
         create = isinstance(saved[0], self.array)
         w = saved[0] if create else self.array._make(self.value)
-        batched = isinstance(xp, Namespace) and is_batched(xp)
-        value = t._value if batched else t
-        if not hasattr(type(value), "_node"):
-            value = self.array._make(value)
-        top = levels.current(value._xp)
-        if value._xp not in Tower(top).tensors:
-            top = value._xp
-        with levels.entered(top):
-            many = batched and t._hidden
+        value, many = self.tensor(t, xp)
+        with levels.entered(top_over(value._xp)):
             found = (vmap if many else _same)(lambda u: self._back(w, u, create))(value)
         found = [stripped(g, value._xp) for g in found]
         found = found if self.from_start else found[1:]
-        if batched:
-            found = [xp.array_class._make(g if create else g._value, t._hidden) for g in found]
+        if isinstance(xp, Namespace) and is_batched(xp):
+            found = [xp.array_class._make(g if create else g._value, many) for g in found]
         elif not isinstance(xp, Namespace):
             found = [g._value for g in found]
         return [found[i] for i in targets]

@@ -13,6 +13,8 @@ from ..levels import lift
 from ..modes import MODE, mode, rare_used, replace_mode
 from ..modes import recorded as show
 from ..namespaces import Namespace
+from ..tensors import Tensor
+from .towers import is_batched
 
 
 class Tape:
@@ -85,6 +87,13 @@ class Result(Opaque):
         if rare_used:
             show(node)
         return self.array._make(self.value, node)
+
+    def tensor(self, t: Any, xp: Any) -> tuple[Any, bool]:
+        """Return a cotangent of a pass as a tensor, and whether its first axis are many, out of sight in the pass."""
+        many = False
+        if isinstance(xp, Namespace) and is_batched(xp):
+            t, many = t._value, t._hidden
+        return t if isinstance(t, Tensor) else self.array._make(t), many
 
     def lift(self, node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the solution for a pass that is recorded: connected, and by that it is known."""

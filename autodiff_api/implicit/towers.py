@@ -10,12 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .. import levels
 from ..namespaces import Namespace
 
 
 def is_batched(kind: Namespace) -> bool:
     """Tell whether the arrays of a namespace have a hidden axis, and not a tangent."""
     return hasattr(kind.array_class, "_hidden")
+
+
+def top_over(xp: Namespace) -> Namespace:
+    """Return the highest namespace in use that stands on this one: else this one itself."""
+    top = levels.current(xp)
+    return top if xp in Tower(top).tensors else xp
 
 
 class Tower:
