@@ -9,7 +9,7 @@ from ..errors import OutputError, TreeError
 from ..graph import Edge, Node
 from ..modes import mode
 from ..namespaces import Namespace
-from .bodies import Bodied, Body, Pass, quiet
+from .bodies import Bodied, Body, Pass, closes_over_history, quiet
 from .layers import Arrays, Engine, Layer, Level, below, differs, layer_of, on_values, values
 from .runs import Run, in_trial, tried
 
@@ -68,8 +68,10 @@ def _through(layer: Layer, pred: Any, branches: Sequence[Branch], operands: Arra
 
 def _record(xp: Namespace, pred: Any, branches: Sequence[Branch], operands: Arrays) -> Arrays | None:
     """Choose, and make one node for it; None if nothing requires a gradient."""
-    bodies = [Body(xp, branch, operands) for branch in branches]
     moving = [i for i, x in enumerate(operands) if x._node is not None]
+    if not moving and not any(closes_over_history(branch, operands) for branch in branches):
+        return None
+    bodies = [Body(xp, branch, operands) for branch in branches]
     moves = [a or b for a, b in zip(*(body.depends(moving) for body in bodies), strict=True)]
     if not any(moves):
         return None

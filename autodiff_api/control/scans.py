@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..graph import Node
 from ..modes import mode
 from ..namespaces import Namespace
-from .bodies import Bodied, Body, Pass, quiet
+from .bodies import Bodied, Body, Pass, closes_over_history, quiet
 from .layers import Arrays, Engine, Layer, Level, below, layer_of, values
 from .runs import Run, tried
 
@@ -102,8 +102,10 @@ def _record(xp: Namespace, step: Step, carry: Arrays, xs: Arrays, loop: Loop) ->
         out, y = step(given[:n], given[n:])
         return [*out, *y]
 
-    body = Body(xp, one, [*carry, *start])
     moving = {i for i, c in enumerate([*carry, *xs]) if c._node is not None}
+    if not moving and not closes_over_history(one, [*carry, *start]):
+        return None
+    body = Body(xp, one, [*carry, *start])
     while not moving >= (grown := {i for i, d in enumerate(body.depends(moving)[:n]) if d}):
         moving |= grown
     depends = body.depends(moving)

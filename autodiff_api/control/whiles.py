@@ -8,7 +8,7 @@ from typing import Any
 from ..custom.nodes import refused
 from ..modes import mode
 from ..namespaces import Namespace
-from .bodies import Body, quiet
+from .bodies import Body, closes_over_history, quiet
 from .branches import choose
 from .layers import Arrays, Engine, Layer, Level, below, engine_of, layer_of, on_values, values
 from .runs import tried
@@ -104,16 +104,18 @@ def _through_many(layer: Layer, condition: Condition, body: Advance, carry: Arra
 
 def _record(xp: Namespace, condition: Condition, body: Advance, carry: Arrays, max_steps: int | None) -> Arrays | None:
     """Repeat where something requires a gradient; None if nothing does."""
-    tried = Body(xp, body, carry)
     moving = {i for i, c in enumerate(carry) if c._node is not None}
-    while not moving >= (grown := {i for i, d in enumerate(tried.depends(moving)) if d}):
+    if not moving and not closes_over_history(body, carry):
+        return None
+    step_body = Body(xp, body, carry)
+    while not moving >= (grown := {i for i, d in enumerate(step_body.depends(moving)) if d}):
         moving |= grown
     if not moving:
         return None
     if max_steps is None:
         with quiet(xp):
             out = _unrecorded(xp, condition, body, carry, None)
-        edges = [c._node for c in carry if c._node is not None] + tried.captured
+        edges = [c._node for c in carry if c._node is not None] + step_body.captured
         ends = iter(refused(UNBOUNDED, [y for i, y in enumerate(out) if i in moving], edges))
         return [next(ends) if i in moving else y for i, y in enumerate(out)]
 

@@ -157,6 +157,23 @@ def test_what_only_a_later_branch_uses_counts():
             transform(lambda v: ad.scan(lambda c, x: (c * v.sum() if x > 1 else c, c), 1.0, np.arange(4))[1])(v)
 
 
+def test_either_branch_may_move_or_differ(backend):
+    one = ad.asarray(1.0)
+    for flag, want in ((True, 0.0), (False, 3.0)):
+        for branches in ((lambda v: one * 2, lambda v: v * 3), (lambda v: v * 3, lambda v: one * 2)):
+            pred = ad.asarray(flag if branches[0](2.0) == 2.0 else not flag)
+            f = lambda v, pred=pred, branches=branches: ad.cond(pred, *branches, v)  # noqa: E731
+            assert float(ad.jvp(f, (one,), (one,))[1]) == want
+            assert host(ad.vmap(f)(ad.asarray([1.0, 2.0]))).tolist() == ([2.0, 2.0] if flag else [3.0, 6.0])
+            assert float(ad.grad(f)(one)) == want
+
+
+def test_a_scan_is_tried_with_what_it_begins_with():
+    seen = []
+    ad.scan(lambda c, x: (c, seen.append(float(x))), 0.0, np.arange(3.0), reverse=True)
+    assert seen[0] == 2.0 and seen[-3:] == [2.0, 1.0, 0.0]
+
+
 def test_a_predicate_that_differs_takes_from_both(backend):
     xs = ad.asarray([-1.0, 0.5, 2.0])
     f = ad.vmap(lambda x: ad.cond(x > 0, lambda x: x * x, lambda x: -3 * x, x))
@@ -198,6 +215,18 @@ def test_a_bound_ends_a_loop(backend):
     y = ad.while_loop(lambda c: c > 0, lambda c: c * x, x, max_steps=3)
     y.backward()
     assert float(y.detach()) == 1.5**4 and float(x.grad) == 4 * 1.5**3
+
+
+def test_a_generous_bound_costs_nothing_where_values_are_known():
+    calls = []
+
+    def double(c):
+        calls.append(c)
+        return c * 2
+
+    x = leaf(1.0)
+    ad.while_loop(lambda c: c < 10, double, x, max_steps=1000).backward()
+    assert float(x.grad) == 16.0 and len(calls) < 20
 
 
 def test_a_step_that_makes_no_sense_is_not_run():
