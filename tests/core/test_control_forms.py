@@ -220,13 +220,13 @@ def test_a_bound_ends_a_loop(backend):
 def test_a_generous_bound_costs_nothing_where_values_are_known():
     calls = []
 
-    def double(c):
+    def small(c):
         calls.append(c)
-        return c * 2
+        return c < 10
 
     x = leaf(1.0)
-    ad.while_loop(lambda c: c < 10, double, x, max_steps=1000).backward()
-    assert float(x.grad) == 16.0 and len(calls) < 20
+    ad.while_loop(small, lambda c: c * 2, x, max_steps=1000).backward()
+    assert float(x.grad) == 16.0 and len(calls) < 40
 
 
 def test_a_step_that_makes_no_sense_is_not_run():

@@ -244,3 +244,12 @@ def test_a_backend_without_control_flow_of_its_own(strict):
     np.testing.assert_allclose(w.grad.numpy(), v.grad.numpy())
     f = ad.vmap(lambda p, x: ad.cond(p > 0, lambda x: x + 1, lambda x: x, x))
     assert f(xs[:, 0], xs).numpy().tolist() == np.where(XS[:, :1] > 0, XS[:, :2] + 1, XS[:, :2]).tolist()
+
+
+def test_a_step_stands_on_its_own_level_whoever_goes_back_through_it(backend):
+    def f(w):
+        return ad.scan(lambda c, _: (c * w * ad.grad(lambda a: a**2)(3.0), None), w, length=2)[0]  # 36 w**3
+
+    y, pull = ad.vjp(f, ad.asarray(0.5))
+    t, moved = ad.jvp(lambda t: pull(t)[0], (ad.asarray(1.0),), (ad.asarray(2.0),))
+    assert [float(x) for x in (y, t, moved)] == [4.5, 27.0, 54.0]
