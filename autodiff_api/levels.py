@@ -19,6 +19,7 @@ from .arrays import Array
 from .binding import namespace
 from .errors import ArgumentTypeError, BatchingError
 from .namespaces import Namespace, mismatch
+from .values import is_array
 
 TOPS: ContextVar[dict[int, Namespace]] = ContextVar("autodiff_api.levels", default={})  # noqa: B039 (never changed)
 
@@ -37,11 +38,6 @@ def entered(xp: Namespace) -> Iterator[None]:
         yield
     finally:
         TOPS.reset(token)
-
-
-def is_array(x: Any) -> bool:
-    """Tell whether something is an array of ours or an engine's, and no dtype, number or text."""
-    return isinstance(x, Array) or (hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, type))
 
 
 def home(leaves: Iterable[Any]) -> Namespace:

@@ -7,8 +7,8 @@ from typing import Any
 
 
 def is_array(x: Any) -> bool:
-    """Tell an array, of any type, from a Python scalar, and from a tuple of arrays."""
-    return hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, tuple)
+    """Tell an array, of any type, from a number, a text, a dtype's class, and a tuple of arrays."""
+    return hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, tuple | type)
 
 
 def mapped(x: Any, kind: Callable[[Any], bool], function: Callable[[Any], Any]) -> Any:

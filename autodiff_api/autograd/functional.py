@@ -14,10 +14,11 @@ from typing import Any
 from .. import func as transforms
 from ..errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from ..gradients import grad
-from ..levels import home, is_array, lift
+from ..levels import home, lift
 from ..modes import enable_grad
 from ..tensors import Tensor
 from ..trees import tree_map
+from ..values import is_array
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 

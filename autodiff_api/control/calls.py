@@ -12,6 +12,7 @@ from ..freezing import FrozenCall
 from ..modes import mode
 from ..namespaces import Namespace
 from ..trees import Tree, flatten, matching, one_level, paths, unflatten
+from ..values import is_array
 from .layers import Arrays
 from .runs import Run, tried
 
@@ -32,7 +33,7 @@ class Called:
         self.raw = not any(isinstance(x, Array) for x in (*leaves, *rest))
         self.places = paths(self.tree, "carry")
         self.numbers = [i for i, x in enumerate(leaves) if isinstance(x, NUMBERS) and not hasattr(x, "dtype")]
-        beside = [levels.lift(x, self.xp) for x in (*leaves, *rest) if levels.is_array(x)]
+        beside = [levels.lift(x, self.xp) for x in (*leaves, *rest) if is_array(x)]
         self.carry = [self._carried(x, place, beside) for x, place in zip(leaves, self.places, strict=True)]
 
     def _carried(self, x: Any, place: str, beside: Sequence[Any]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from .. import levels
 from ..errors import ArgumentError, ArgumentTypeError, OperandError, OutputError
 from ..trees import Tree, flatten, paths, show, tree_map, unflatten
+from ..values import is_array
 from .branches import choose
 from .calls import Called, form
 from .layers import Arrays, differs
@@ -220,7 +221,7 @@ def known(bound: Any) -> int | None:
     try:
         return operator.index(bound)
     except TypeError as error:
-        if not levels.is_array(bound) or not str(getattr(bound, "dtype", "")).lstrip("u").startswith("int"):
+        if not is_array(bound) or not str(getattr(bound, "dtype", "")).lstrip("u").startswith("int"):
             raise ArgumentTypeError(
                 f"fori_loop: expected an integer for a bound, got {type(bound).__name__}"
             ) from error

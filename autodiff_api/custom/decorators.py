@@ -15,10 +15,11 @@ from typing import Any
 from ..arrays import Array
 from ..errors import ArgumentError, GradientError, GraphError, TreeError
 from ..gradients import grad
-from ..levels import is_array, lift
+from ..levels import lift
 from ..namespaces import Namespace
 from ..tensors import Tensor
 from ..trees import Tree, flatten, matching, prefix, unflatten
+from ..values import is_array
 from .applying import call, highest
 from .context import FunctionCtx, transposing
 from .definition import Definition, place

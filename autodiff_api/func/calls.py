@@ -10,6 +10,7 @@ from .. import levels
 from ..arrays import Array
 from ..errors import GradientError, OutputError, TransformError
 from ..trees import Tree, flatten, matching, paths, unflatten
+from ..values import is_array
 
 Argnums = int | Sequence[int]
 
@@ -72,7 +73,7 @@ class Call:
         self.leaves, self.tree = flatten((tuple(args), kwargs))
         self.xp = levels.home(self.leaves)
         self.raw = not any(isinstance(leaf, Array) for leaf in self.leaves)
-        self.given = [levels.lift(x, self.xp) if levels.is_array(x) else x for x in self.leaves]
+        self.given = [levels.lift(x, self.xp) if is_array(x) else x for x in self.leaves]
         self.several = not isinstance(argnums, int)
         self.places: list[int] = []  # of the variables among the leaves
         self.structures: list[Tree] = []  # of each chosen argument
@@ -90,7 +91,7 @@ class Call:
     def _variable(self, where: int, place: str, alone: bool) -> int | None:
         """Take a leaf as a variable; what is no number may stand beside variables, but not `alone`."""
         x = self.leaves[where]
-        if not levels.is_array(x) and (isinstance(x, bool) or not isinstance(x, int | float | complex)):
+        if not is_array(x) and (isinstance(x, bool) or not isinstance(x, int | float | complex)):
             if alone:
                 raise GradientError(f"{self.name}: {place} is {type(x).__name__}, by which there is no derivative")
             return None
@@ -154,6 +155,9 @@ class Call:
         ]
         return tuple(parts) if self.several else parts[0]
 
-    def finish(self, x: Any) -> Any:
-        """Return a result as the caller wants it: a raw array, if that is what was given and nothing is lost."""
-        return levels.lowered(x) if self.raw else x
+    def finish(self, x: Any, *beside: Any) -> Any:
+        """Return a result as the caller wants it: a raw array, if that is what was given and nothing is lost.
+
+        `beside` is what was given later, such as tangents: a tensor among it asks for tensors too.
+        """
+        return levels.lowered(x) if self.raw and not any(isinstance(t, Array) for t in beside) else x

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import levels
-from ..arrays import Array
 from ..errors import TransformError
 from ..trees import flatten, unflatten
 from .calls import Call
@@ -28,16 +27,15 @@ def jvp(func: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any
     for t in given:
         call.xp = call.xp.above(t) or call.xp
     moving = Moving(call, "dual", given, has_aux)
-    raw = call.raw and not any(isinstance(t, Array) for t in flatten(tuple(tangents))[0])
-    finish = levels.lowered if raw else _same
+    beside, _ = flatten(tuple(tangents))
+
+    def finish(x: Any) -> Any:
+        return call.finish(x, *beside)
+
     values = unflatten(moving.tree, [finish(y) for y in moving.values])
     moved = [call.xp.zeros_like(y) if t is None else t for t, y in zip(moving.moved, moving.values, strict=True)]
     moved = unflatten(moving.tree, [finish(t) for t in moved])
     return (values, moved, moving.passed_on(finish)) if has_aux else (values, moved)
-
-
-def _same(x: Any) -> Any:
-    return x
 
 
 class Moving:

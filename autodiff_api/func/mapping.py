@@ -11,6 +11,7 @@ from ..arrays import Array
 from ..axes import one_axis
 from ..errors import ArgumentError, BatchingError
 from ..trees import paths, prefix, unflatten
+from ..values import is_array
 from .calls import Call
 
 
@@ -65,7 +66,7 @@ class _Map:
             if dim is None:
                 self.arrays.append(x)
                 continue
-            if not levels.is_array(x):
+            if not is_array(x):
                 raise BatchingError(
                     f"vmap: {place} is {type(x).__name__}, which has no axis to map over; give it in_dims=None"
                 )

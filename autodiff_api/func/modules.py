@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .. import levels
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError, StateDictError
+from ..values import is_array
 
 Dicts = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Places = dict[str, tuple[dict[str, Any], str]]  # where a module keeps a parameter or buffer
@@ -59,7 +59,7 @@ def _merged(dicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             )
         merged.update(found)
     for name, value in merged.items():
-        if not levels.is_array(value):
+        if not is_array(value):
             raise ArgumentTypeError(
                 f"functional_call: {name!r} is {type(value).__name__}, which is not an instance of Tensor"
             )

@@ -143,9 +143,12 @@ class Tape:
         leaves, tree = flatten(aux)
         self.aux = unflatten(tree, [self.value(x) if isinstance(x, self.xp.array_class) else x for x in leaves])
 
-    def value(self, x: Any) -> Any:
-        """Return a result for the caller: what only this call's variables lead to has no history outside."""
-        if x._node is not None and not (self.outer and beyond([x._node], self.own).history):
+    def value(self, x: Any, outside: Reach | None = None) -> Any:
+        """Return a result for the caller: what only this call's variables lead to has no history outside.
+
+        `outside` says what it comes from, where that is known: finding out takes a walk over the graph.
+        """
+        if x._node is not None and not (self.outer and (outside or beyond([x._node], self.own)).history):
             x = self.xp.array_class._make(x._value)
         return self.call.finish(x)
 
@@ -157,9 +160,9 @@ class Tape:
         """Tell what the outputs depend on beside this call's variables."""
         return beyond([y._node for y in self.outputs], self.own)
 
-    def pull(self, cotangents: Sequence[Any], keep: bool) -> list[Any]:
+    def pull(self, cotangents: Sequence[Any], keep: bool, outside: Reach | None = None) -> list[Any]:
         """Return the variables' cotangents as tensors: zeros where nothing depends on one."""
-        found = pass_back(self.xp, self.outputs, cotangents, self.nodes, self.outside(), keep)
+        found = pass_back(self.xp, self.outputs, cotangents, self.nodes, outside or self.outside(), keep)
         return [self.xp.zeros_like(x) if t is None else t for t, x in zip(found, self.sources, strict=True)]
 
 
@@ -182,8 +185,9 @@ def value_and_grad(
         call = Call("grad", func, args, kwargs, argnums)
         tape = Tape(call, has_aux)
         y = _scalar(tape)
-        value = tape.value(y)
-        grads = call.chosen([call.finish(g) for g in tape.pull([call.xp.ones_like(y)], keep=False)])
+        outside = tape.outside()
+        value = tape.value(y, outside)
+        grads = call.chosen([call.finish(g) for g in tape.pull([call.xp.ones_like(y)], False, outside)])
         return ((value, tape.aux), grads) if has_aux else (value, grads)
 
     return transformed
@@ -266,8 +270,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         given = matching(tape.tree, cotangents, "vjp: the cotangent")
         seeds = [like("vjp: cotangent", i, t, y) for i, (t, y) in enumerate(zip(given, tape.outputs, strict=True))]
         found = tape.pull(seeds, keep=True)
-        raw = call.raw and not any(isinstance(t, Array) for t in given)
-        return call.chosen([levels.lowered(g) if raw else g for g in found])
+        return call.chosen([call.finish(g, *given) for g in found])
 
     return (tape.values(), pullback, tape.aux) if has_aux else (tape.values(), pullback)
 
@@ -295,8 +298,8 @@ def linearize(func: Callable[..., Any], *primals: Any, has_aux: bool = False) ->
     def push(*tangents: Any) -> Any:
         given = call.tangents(tangents)
         found = pass_back(xp, pulled, given, nodes, outside, keep=True)
-        raw = call.raw and not any(isinstance(t, Array) for t in flatten(tangents)[0])
         moved = [xp.zeros_like(y) if t is None else t for t, y in zip(found, tape.outputs, strict=True)]
-        return unflatten(tape.tree, [levels.lowered(t) if raw else t for t in moved])
+        beside, _ = flatten(tangents)
+        return unflatten(tape.tree, [call.finish(t, *beside) for t in moved])
 
     return (tape.values(), push, tape.aux) if has_aux else (tape.values(), push)

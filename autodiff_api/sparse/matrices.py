@@ -16,6 +16,7 @@ from ..func.calls import Call
 from ..func.reverse import Tape
 from ..modes import mode
 from ..places import user_level
+from ..values import is_array
 from .coloring import Coloring, as_pattern, color, scipy_sparse
 from .patterns import pattern_of
 
@@ -168,7 +169,7 @@ class _Products:
     def function(self, x: Any) -> Any:
         """Call the function with another argument, and see that it returns one real array."""
         y = self.call.run([x])
-        if not levels.is_array(y):
+        if not is_array(y):
             raise OutputError(f"sparse: expected the function to return one array, got {type(y).__name__}")
         y = levels.lift(y, x._xp)
         self._refuse_complex(y, "result")
