@@ -34,10 +34,11 @@ DTYPES = (
     "bool", "complex128", "complex64", "float16", "float32", "float64", "int16", "int32", "int64", "int8",
     "uint16", "uint32", "uint64", "uint8",
 )  # fmt: skip
-EXTENSIONS = ("linalg", "fft", "special")
+EXTENSIONS = ("linalg", "fft", "nn", "special")
 SHARED: dict[str, tuple[str, ...]] = {  # names that stand in the main namespace too
     "fft": (),
     "linalg": ("matmul", "matrix_transpose", "tensordot", "vecdot"),
+    "nn": (),
     "special": (),
 }
 SCALARS = (bool, int, float, complex)
@@ -126,7 +127,7 @@ class Lower:
 
 
 class _Extension:
-    """`xp.linalg` and `xp.fft` of a namespace: the ops whose names start so."""
+    """`xp.linalg`, `xp.fft`, `xp.special` and `xp.nn` of a namespace: the ops whose names start so."""
 
     def __init__(self, owner: Any, name: str) -> None:
         self._owner, self._name = owner, name

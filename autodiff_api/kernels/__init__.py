@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import arrays, fft, indexing, linalg, mends, refusals, special
+from . import arrays, convolution, fft, indexing, linalg, mends, network, refusals, special
 
 GENERIC: dict[str, Callable[..., Any]] = {
     **arrays.GENERIC,
+    **convolution.GENERIC,
     **fft.GENERIC,
     **indexing.GENERIC,
     **linalg.GENERIC,
     **mends.GENERIC,
+    **network.GENERIC,
     **refusals.GENERIC,
     **special.GENERIC,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .. import kernels
 from . import (
+    convolution,
     decompositions,
     eigenvalues,
     elementwise,
@@ -16,6 +17,7 @@ from . import (
     inverses,
     linalg,
     manipulation,
+    network,
     singular_values,
     special,
     statistical,
@@ -25,6 +27,7 @@ from .kinds import Elementwise, General, Linear, Multilinear, Op, Rule
 __all__ = ["CHAPTERS", "OPS", "Elementwise", "General", "Linear", "Multilinear", "Op", "Rule"]
 
 CHAPTERS = (
+    convolution,
     decompositions,
     eigenvalues,
     elementwise,
@@ -33,6 +36,7 @@ CHAPTERS = (
     inverses,
     linalg,
     manipulation,
+    network,
     singular_values,
     special,
     statistical,

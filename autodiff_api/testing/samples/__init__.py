@@ -12,7 +12,20 @@ from functools import cache
 
 from ...backends import extra_ops
 from ...errors import ArgumentError
-from . import composites, decompositions, elementwise, extras, fft, indexing, linalg, manipulation, special, statistical
+from . import (
+    composites,
+    convolution,
+    decompositions,
+    elementwise,
+    extras,
+    fft,
+    indexing,
+    linalg,
+    manipulation,
+    network,
+    special,
+    statistical,
+)
 from .sample import Array, Draw, Dtype, Maker, SameDevice, Sample, by_columns, hermitian, strided, transposed
 
 __all__ = [
@@ -31,7 +44,8 @@ __all__ = [
 ]  # fmt: skip
 
 CHAPTERS = (
-    composites, decompositions, elementwise, extras, fft, indexing, linalg, manipulation, special, statistical,
+    composites, convolution, decompositions, elementwise, extras, fft, indexing, linalg, manipulation, network, special,
+    statistical,
 )  # fmt: skip
 MAKERS: dict[str, Maker] = {name: maker for chapter in CHAPTERS for name, maker in chapter.MAKERS.items()}
 

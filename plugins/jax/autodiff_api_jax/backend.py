@@ -17,7 +17,7 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import control, linalg, special
+from . import control, convolution, linalg, network, special
 from .slices import padded
 
 PLAIN = (bool, int, float, complex, list, tuple)  # whose memory nobody else holds
@@ -216,7 +216,9 @@ BACKEND = Backend(
         "searchsorted": searchsorted,
         "setitem": setitem,
         "to_device": place,
+        **convolution.KERNELS,
         **linalg.KERNELS,
+        **network.KERNELS,
         **special.KERNELS,
     },
     devices=jax.devices,

@@ -11,7 +11,7 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import linalg, special
+from . import convolution, linalg, network, special
 from .kernels import KERNELS
 
 
@@ -31,7 +31,14 @@ BACKEND = Backend(
     name="numpy",
     namespace=xp,
     array_types=(np.ndarray, np.generic),
-    kernels={**KERNELS, **linalg.KERNELS, **special.KERNELS, "to_device": place},
+    kernels={
+        **KERNELS,
+        **convolution.KERNELS,
+        **linalg.KERNELS,
+        **network.KERNELS,
+        **special.KERNELS,
+        "to_device": place,
+    },
     devices=lambda: ["cpu"],
     place=place,
     to_numpy=np.asarray,

@@ -1,0 +1,8 @@
+"""Generic kernels of the chapter `network`, in the standard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+GENERIC: dict[str, Callable[..., Any]] = {}

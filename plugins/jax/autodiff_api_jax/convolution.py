@@ -1,0 +1,8 @@
+"""JAX's kernels of the chapter `convolution`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+KERNELS: dict[str, Callable[..., Any]] = {}
