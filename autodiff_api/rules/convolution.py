@@ -8,6 +8,8 @@ from .kinds import Rule
 
 RULES: dict[str, Rule] = {}
 
+CONSTANT: set[str] = set()
+
 SIGNATURES: dict[str, str] = {}
 
 BATCHES: dict[str, Any] = {}
