@@ -21,6 +21,7 @@ __all__ = [
     "BackendUnavailableError",
     "BatchingError",
     "CheckpointError",
+    "CompileError",
     "ConvergenceError",
     "DataError",
     "DetachWarning",
@@ -186,6 +187,10 @@ class TransformError(AutodiffError, RuntimeError, TypeError, ValueError):
 
 class TreeError(AutodiffError, RuntimeError, TypeError, ValueError):
     """Two trees of arrays are not built alike."""
+
+
+class CompileError(AutodiffError, RuntimeError, TypeError):
+    """A function can't be compiled: what it does depends on values that only a run knows."""
 
 
 class ConvergenceError(AutodiffError, RuntimeError):

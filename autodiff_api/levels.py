@@ -88,6 +88,13 @@ def lowered(x: Any) -> Any:
     return x._value if x._node is None and not isinstance(x._value, Array) else x
 
 
+def lowest(x: Any) -> Any:
+    """Return the engine's array, or the Python number, at the bottom of an array of any level."""
+    while isinstance(x, Array):
+        x = x._value
+    return x
+
+
 class Draws(NamedTuple):
     """How the members of a mapped function draw random numbers: not at all, the same for all, or each its own."""
 

@@ -44,7 +44,18 @@ SHARED: dict[str, tuple[str, ...]] = {  # names that stand in the main namespace
 SCALARS = (bool, int, float, complex)
 AXES = ("axes", "axis", "destination", "source")  # parameters of ops that name axes
 # Ops with an array argument that may be None.
-OPTIONAL = ("clip", "linalg.matrix_rank", "linalg.pinv", "searchsorted", "special.logsumexp", "special.zeta")
+OPTIONAL = (
+    "clip",
+    "linalg.matrix_rank",
+    "linalg.pinv",
+    "nn.attention",
+    "nn.attention_backward",
+    "nn.layer_norm",
+    "nn.linear",
+    "searchsorted",
+    "special.logsumexp",
+    "special.zeta",
+)
 
 
 # The array types that stand on others, and what makes a namespace of each over a backend: imported when one is wanted.
@@ -53,6 +64,7 @@ ARRAY_TYPES = {
     "dual": ("duals", "namespace_over"),
     "duals": ("duals", "of_many"),
     "tensor": ("binding", "make_namespace"),
+    "traced": ("traced", "namespace_over"),
 }
 _making = RLock()
 

@@ -104,6 +104,13 @@ class Backend:
     compile: Callable[..., Any] | None = None
     """Compiles a function of raw arrays, as ``jax.jit`` does."""
 
+    into: Mapping[str, Kernel] = field(default_factory=dict)
+    """For an engine without a compiler: ops that can be computed into memory that is there already.
+
+    Each is called like the op, with that memory as `out`, an array of the result's shape and dtype; for real floating
+    numbers and truth values only. Element-wise ones must also be right where `out` is one of the operands.
+    """
+
     synchronize: Callable[[Any], Any] | None = None
     """Waits until a raw array is computed, for engines that run asynchronously."""
 
@@ -140,6 +147,7 @@ class Backend:
             register_array=(callable(self.register_array or print), "a function or None"),
             compile=(callable(self.compile or print), "a function or None"),
             synchronize=(callable(self.synchronize or print), "a function or None"),
+            into=(is_kernel_table(self.into), "a mapping of op names to functions"),
             quiet=(callable(self.quiet or print), "a function or None"),
             control=(is_kernel_table(self.control), "a mapping of names to functions"),
             gaps=(_is_table_of_texts(self.gaps), "a mapping of names to reasons"),

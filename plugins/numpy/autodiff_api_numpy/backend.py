@@ -11,7 +11,8 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import convolution, linalg, network, special
+from . import convolution, linalg, network, optim, special
+from .into import INTO
 from .kernels import KERNELS
 
 
@@ -36,9 +37,11 @@ BACKEND = Backend(
         **convolution.KERNELS,
         **linalg.KERNELS,
         **network.KERNELS,
+        **optim.KERNELS,
         **special.KERNELS,
         "to_device": place,
     },
+    into=INTO,
     devices=lambda: ["cpu"],
     place=place,
     to_numpy=np.asarray,

@@ -1,0 +1,251 @@
+"""`compile`: a function of arrays becomes a program, one for each kind of arguments."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import levels
+from ..arrays import Array
+from ..errors import ArgumentTypeError, CompileError
+from ..modes import mode
+from ..namespaces import Namespace
+from ..nn import Module
+from ..tensors import Tensor
+from ..trees import Tree, flatten, paths, unflatten
+from ..values import is_array
+from .engines import compiling
+from .pure import Pure
+from .state import State, Visit
+
+
+class Static:
+    """The value of a static argument, as a leaf that is no array."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Compiled:
+    """A compiled function: `compile` makes it.
+
+    Call it like the function. `source()` shows the program of the last call, or the one for given arguments; `traces`
+    counts how often the function was run to be traced.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        state: Any,
+        static_argnums: Sequence[int],
+        static_argnames: Sequence[str],
+    ) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self._state = State(state)
+        self._static = frozenset(static_argnums), frozenset(static_argnames)
+        self._entries: dict[Any, Entry] = {}
+        self._last: Entry | None = None
+
+    @property
+    def traces(self) -> int:
+        """How often the function, or a derivative of it, was traced."""
+        return sum(entry.pure.all_traces() for entry in self._entries.values())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program for these arguments, which is made if there is none."""
+        if compiling():
+            return self.function(*args, **kwargs)
+        entry, inputs = self._entry(args, kwargs)
+        return entry.run(inputs)
+
+    def _entry(self, args: Any, kwargs: Any) -> tuple[Entry, list[Any]]:
+        leaves, tree = flatten(self._marked(args, kwargs))
+        look = self._state.look()
+        inputs = [x for x in leaves if is_input(x)] + look.inputs()
+        now = mode()
+        key = (
+            shown(tree), shown(look.tree), tuple([kind(x) for x in leaves]), tuple(map(kind, look.inputs())),
+            look.facts(), self._state.facts(), now.recording, now.inference,
+        )  # fmt: skip
+        try:
+            entry = self._entries.get(key)
+        except TypeError:
+            raise ArgumentTypeError(
+                f"compile: an argument of {self._name} that is no array and no number can't be hashed, and so no "
+                "program can be found by it; make it a tuple, a string or an object with __hash__"
+            ) from None
+        if entry is None:
+            xp = levels.ground(levels.home(inputs))
+            entry = self._entries[key] = Entry(self.function, self._name, leaves, tree, Visit(self._state, look), xp)
+        self._last = entry
+        return entry, inputs
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    def _marked(self, args: Any, kwargs: Any) -> Any:
+        """Return the arguments with the static ones out of sight."""
+        numbers, names = self._static
+        if names:
+            try:
+                bound = inspect.signature(self.function).bind(*args, **kwargs)
+            except ValueError:  # a built-in function has no signature
+                pass
+            else:
+                positional = list(bound.arguments)[: len(args)]
+                numbers = numbers | {i for i, name in enumerate(positional) if name in names}
+        return (
+            tuple([Static(x) if i in numbers or i - len(args) in numbers else x for i, x in enumerate(args)]),
+            {k: Static(x) if k in names else x for k, x in kwargs.items()},
+        )
+
+    def source(self, *args: Any, **kwargs: Any) -> str:
+        """Return the program as Python: that of the last call or, given arguments, that for these.
+
+        Raises CompileError where the engine compiles itself, or before the first call.
+        """
+        entry = self._entry(args, kwargs)[0] if args or kwargs else self._last
+        if entry is None:
+            raise CompileError(f"compile: {self._name} was not called yet; call it, or give source() arguments")
+        return entry.pure.source()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Be a method, where it is one."""
+        return self if instance is None else functools.partial(self, instance)
+
+
+def shown(tree: Tree) -> Any:
+    """Return a tree's structure as something that can be hashed."""
+    return (tree.kind, tree.keys, tuple([shown(child) for child in tree.children])) if tree.make is not None else None
+
+
+def is_input(x: Any) -> bool:
+    """Tell arrays and numbers, which a program gets, from what it is made for."""
+    return is_array(x) or x.__class__ in (bool, int, float, complex)
+
+
+def kind(x: Any) -> Any:
+    """Return what a program depends on of one leaf."""
+    if isinstance(x, Array):
+        return "tensor", tuple(x.shape), x.dtype, x.requires_grad, x._xp
+    if is_array(x):
+        return "array", tuple(x.shape), x.dtype
+    if is_input(x):
+        return x.__class__
+    return x.value if isinstance(x, Static) else x
+
+
+class Entry:
+    """A function made into a program for one kind of arguments."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        leaves: list[Any],
+        tree: Tree,
+        visit: Visit,
+        xp: Namespace,
+    ) -> None:
+        self.function, self.tree, self.visit, self.xp = function, tree, visit, xp
+        self.template = [None if is_input(x) else x.value if isinstance(x, Static) else x for x in leaves]
+        self.places = [i for i, x in enumerate(leaves) if is_input(x)]
+        self.needs = [isinstance(leaves[i], Tensor) and leaves[i].requires_grad for i in self.places]
+        self.raw = not any(isinstance(x, Array) for x in leaves) and not visit.look.tensors
+        self.pure = Pure(name, self.flat, xp, [*_labels(tree, self.places), *visit.look.labels()])
+        self.result: tuple[list[Any], Tree] | None = None  # leaves, or which output each is; and their structure
+        self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
+
+    def flat(self, tensors: list[Any]) -> list[Any]:
+        """Run the function on tensors, and return those among its results, and what it changed."""
+        count = len(self.places)
+        leaves = list(self.template)
+        for i, t, need in zip(self.places, tensors[:count], self.needs, strict=True):
+            leaves[i] = t.requires_grad_() if need and t._node is None else t
+        with self.visit.inside(tensors[count:]):
+            args, kwargs = unflatten(self.tree, leaves)
+            found, tree = flatten(self.function(*args, **kwargs))
+            outputs = [x for x in found if is_array(x)]
+            numbers = iter(range(len(outputs)))
+            self.result = [Output(next(numbers)) if is_array(x) else x for x in found], tree
+            outputs = [levels.lift(x, tensors[0]._xp)._as_now() for x in outputs]
+            changes = self.visit.outputs(len(outputs), self.xp.array_class._make)
+        back = self.visit.went_back
+        self.moving = [] if back else [k for k, x in enumerate(outputs) if x._node is not None]
+        return [*outputs, *changes]
+
+    def run(self, inputs: list[Any]) -> Any:
+        """Run the program and write what it changes."""
+        on_ground = all(x._xp is self.xp for x in inputs if isinstance(x, Array))
+        if on_ground and not (self.moving and mode().recording):
+            values = self.pure(*[x._value if isinstance(x, Array) else x for x in inputs])
+            if not (self.moving and mode().recording):  # which the first trace has told
+                make = self.xp.array_class._make
+                return self._finish(values, values if self.raw else [make(y) for y in values])
+        tensors = self.pure.apply(inputs, self.moving)
+        return self._finish([levels.lowest(y) for y in tensors], tensors)
+
+    def _finish(self, values: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        assert self.result is not None
+        for write in self.visit.writes:
+            write(values)
+        leaves, tree = self.result
+        return unflatten(tree, [outputs[x.number] if x.__class__ is Output else x for x in leaves])
+
+
+class Output:
+    """A leaf of the result that is an output of the program."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _labels(tree: Tree, places: Sequence[int]) -> list[str]:
+    """Return what the inputs are called where they come from."""
+    named = paths(tree)
+    return [named[i].replace("[0]", "x", 1) if named[i].startswith("[0]") else named[i] for i in places]
+
+
+def compile(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    state: Any = (),
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+) -> Any:
+    """Return a function that does the same as `function` and is faster: a program, for each kind of arguments one.
+
+    Arguments are trees of arrays, tensors and numbers, and anything else that can be hashed. A program is made when
+    shapes, dtypes, the structure of the arguments, or static arguments are new; numbers are arguments like arrays,
+    unless `static_argnums` or `static_argnames` name them. `state` is what the function changes: modules, optimizers
+    and tensors, alone or in a tree; they go in and come out. A module that is compiled is its own state.
+
+    An engine with a compiler of its own compiles it: `jax.jit`. For NumPy the function runs once on traced arrays, and
+    what it did is simplified and written out as Python, which `source()` shows. Compiled functions are differentiable,
+    to any order, and their derivatives are compiled too. What the function uses without being given it is a constant.
+
+    Raises CompileError where what the function does depends on values, as in `if x > 0`.
+
+    >>> import autodiff_api as ad, numpy as np
+    >>> @ad.compile
+    ... def f(x, y):
+    ...     return (x * y + 1.0).sum()
+    >>> f(np.asarray([1.0, 2.0]), np.asarray([3.0, 4.0]))
+    np.float64(13.0)
+    """
+    if function is None:
+        return functools.partial(compile, state=state, static_argnums=static_argnums, static_argnames=static_argnames)
+    if isinstance(function, Module) and not state:
+        state = function
+    numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    return Compiled(function, state, numbers, names)

@@ -1,0 +1,261 @@
+"""State of a compiled function: modules, optimizers and tensors that it changes, taken in and given out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from ..arrays import Array
+from ..binding import bound_class
+from ..errors import ArgumentTypeError
+from ..graph import Leaf, tick
+from ..nn import Module, Parameter
+from ..optim import Optimizer
+from ..program import is_number
+from ..tensors import Tensor
+from ..trees import Tree, flatten, unflatten
+from ..views import ViewMixin, rebind
+
+LEARNING_RATE = "lr"  # the option that changes from step to step: a number of the program, and no constant in it
+
+
+class State:
+    """What `compile(f, state=...)` was given: a tree of modules, optimizers and tensors."""
+
+    def __init__(self, given: Any) -> None:
+        leaves, _ = flatten(given)
+        self.modules = [x for x in leaves if isinstance(x, Module)]
+        self.optimizers = [x for x in leaves if isinstance(x, Optimizer)]
+        self.tensors = [x for x in leaves if isinstance(x, Tensor)]
+        for x in leaves:
+            if not isinstance(x, Module | Optimizer | Tensor):
+                raise ArgumentTypeError(
+                    f"compile: state holds {type(x).__name__}; it is made of modules, optimizers and tensors, alone or "
+                    "in lists, tuples and dicts. Pass anything else as an argument"
+                )
+        for x in self.tensors:
+            if isinstance(x, ViewMixin) or not x.is_leaf:
+                raise ArgumentTypeError(
+                    f"compile: state holds a tensor of shape {x.shape} that was computed from another; pass the tensor "
+                    "that it was computed from, or a detached clone"
+                )
+
+    def look(self) -> Look:
+        """Return what there is now."""
+        registries = [
+            r for module in self.modules for part in module.modules() for r in (part._parameters, part._buffers)
+        ]
+        found = [x for r in registries for x in r.values() if x is not None]
+        found += [p for optimizer in self.optimizers for p in optimizer._params()]
+        tensors = list({id(x): x for x in [*found, *self.tensors]}.values())
+        kept = [[optimizer.state.get(p, {}) for p in optimizer._params()] for optimizer in self.optimizers]
+        rates = [[group.get(LEARNING_RATE) for group in optimizer.param_groups] for optimizer in self.optimizers]
+        leaves, tree = flatten((kept, rates))
+        return Look(tensors, registries, leaves, tree)
+
+    def facts(self) -> Any:
+        """Return what a program depends on, beside shapes and dtypes: modes of modules, options of optimizers."""
+        return (
+            tuple([part.training for module in self.modules for part in module.modules()]),
+            tuple([
+                tuple([(k, _hashable(v)) for k, v in group.items() if k not in ("params", LEARNING_RATE)])
+                for optimizer in self.optimizers for group in optimizer.param_groups
+            ]),
+        )  # fmt: skip
+
+
+def _hashable(x: Any) -> Any:
+    return tuple(x) if isinstance(x, list) else x
+
+
+class Look(NamedTuple):
+    """State at one moment: its tensors, where modules keep them, and what optimizers know."""
+
+    tensors: list[Any]
+    registries: list[dict[str, Any]]
+    known: list[Any]  # the leaves of what the optimizers keep, and of their learning rates
+    tree: Tree
+
+    def inputs(self) -> list[Any]:
+        """Return tensors, their gradients, and the rest, as a flat function takes them."""
+        grads = [x._grad_or_none() for x in self.tensors]
+        return [*self.tensors, *[g for g in grads if g is not None], *self.known]
+
+    def labels(self) -> list[str]:
+        """Return a name for each of `inputs`, by what it is."""
+        grads = [x for x, there in zip(self.tensors, self.facts()[0], strict=True) if there]
+        return [
+            *["p" if isinstance(x, Parameter) else "state" for x in self.tensors],
+            *["grad" for _ in grads],
+            *["known" for _ in self.known],
+        ]
+
+    def facts(self) -> Any:
+        """Return what it looks like from outside."""
+        grads = tuple([x._grad_or_none() is not None for x in self.tensors])
+        return grads, tuple([x.requires_grad for x in self.tensors])
+
+
+Write = Callable[[Sequence[Any]], None]  # puts what it wants of a program's outputs where it belongs
+
+
+class Visit:
+    """The state while a function runs on traced arrays: its own objects, holding what is traced."""
+
+    def __init__(self, state: State, look: Look) -> None:
+        self.state, self.look = state, look
+        self.writes: list[Write] = []
+        self.went_back = False  # whether the function itself went backward, to a gradient of the state
+
+    @contextmanager
+    def inside(self, given: Sequence[Any]) -> Iterator[None]:
+        """Let the state hold the tensors given, in the order of `Look.inputs`; then let it be as it was."""
+        look, optimizers = self.look, self.state.optimizers
+        before = [_Before(x) for x in look.tensors]
+        entries = [dict(registry) for registry in look.registries]
+        known = [optimizer.state for optimizer in optimizers]
+        rates = [[group.get(LEARNING_RATE) for group in optimizer.param_groups] for optimizer in optimizers]
+        try:
+            self._fill(list(given))
+            yield
+        finally:
+            for was in before:
+                was.restore()
+            for registry, entry in zip(look.registries, entries, strict=True):
+                registry.clear()
+                registry.update(entry)
+            for optimizer, state, rate in zip(optimizers, known, rates, strict=True):
+                optimizer.state = state
+                _set_rates(optimizer, rate)
+
+    def _fill(self, given: list[Any]) -> None:
+        look, grads, count = self.look, self.look.facts()[0], len(self.look.tensors)
+        rest = iter(given[count:])
+        self.given = given[:count]
+        self.grads = [next(rest) if there else None for there in grads]
+        for x, t, grad in zip(look.tensors, self.given, self.grads, strict=True):
+            _hold(x, t, grad)
+        kept, rates = unflatten(look.tree, rest)
+        for optimizer, states, rate in zip(self.state.optimizers, kept, rates, strict=True):
+            optimizer.state = {p: s for p, s in zip(optimizer._params(), states, strict=True) if s}
+            _set_rates(optimizer, rate)
+
+    def outputs(self, first: int, make: Callable[[Any], Any]) -> list[Any]:
+        """Return what the function changed, as outputs of the flat function from number `first` on.
+
+        `writes` then says what to do with them; `make` makes tensors of those that are to be tensors.
+        """
+        found: list[Any] = []
+        self.writes, self.went_back = [], False
+
+        def number(x: Any) -> int:
+            found.append(x)
+            return first + len(found) - 1
+
+        for x, t, was in zip(self.look.tensors, self.given, self.grads, strict=True):
+            if x._value is not t._value:
+                self.writes.append(write_value(x, number(x._as_now().detach())))
+            grad = x._grad_or_none()
+            if grad is not was:
+                self.went_back = self.went_back or grad is not None
+                self.writes.append(write_grad(x, None if grad is None else number(grad), make))
+        own = {id(x) for x in self.look.tensors}
+        for registry in self.look.registries:
+            for key, x in registry.items():
+                if x is not None and id(x) not in own:
+                    self.writes.append(write_entry(registry, key, number(x), make))
+        for optimizer in self.state.optimizers:
+            leaves, tree = flatten([optimizer.state.get(p, {}) for p in optimizer._params()])
+            places = [number(x) if isinstance(x, Array) else None for x in leaves]
+            self.writes.append(write_known(optimizer, tree, leaves, places, make))
+        return found
+
+
+class _Before:
+    """A tensor as it was before it held what is traced."""
+
+    SLOTS = ("_frozen", "_grad", "_sharers")
+
+    def __init__(self, x: Any) -> None:
+        self.x, self.kind, self.value, self.node = x, x.__class__, x._value, x._node
+        self.more = {name: getattr(x, name) for name in self.SLOTS if hasattr(x, name)}
+
+    def restore(self) -> None:
+        x = self.x
+        x.__class__, x._value, x._node = self.kind, self.value, self.node
+        for name in self.SLOTS:
+            if name in self.more:
+                setattr(x, name, self.more[name])
+            elif hasattr(x, name):
+                delattr(x, name)
+
+
+def _hold(x: Any, t: Any, grad: Any) -> None:
+    """Let a tensor of the state be the traced one: a leaf of its own, or what a derivative is taken by."""
+    for name in ("_frozen", "_sharers"):
+        if hasattr(x, name):
+            delattr(x, name)
+    needs, hooks = x._node is not None, getattr(x._node, "hooks", None)
+    x.__class__ = bound_class(x._public, t._xp)
+    x._value, x._grad = t._value, grad
+    x._node = t._node
+    if needs and x._node is None:
+        x._node = Leaf(x, x._value)
+        x._node.hooks = hooks
+
+
+def _set_rates(optimizer: Any, rates: Sequence[Any]) -> None:
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        if rate is not None:
+            group[LEARNING_RATE] = rate
+
+
+def write_value(x: Any, k: int) -> Write:
+    """Return what gives a tensor its new value."""
+
+    def write(outputs: Sequence[Any]) -> None:
+        value = outputs[k]
+        if hasattr(x, "_sharers"):
+            rebind(x, value, x._node)
+            return
+        x._value = value
+        node = x._node
+        if node is not None:
+            node.value, node.changed = value, tick()
+
+    return write
+
+
+def write_grad(x: Any, k: int | None, make: Callable[[Any], Any]) -> Write:
+    """Return what gives a tensor its gradient, or says that there is none."""
+
+    def write(outputs: Sequence[Any]) -> None:
+        x._grad = None if k is None else make(outputs[k])
+
+    return write
+
+
+def write_entry(registry: dict[str, Any], key: str, k: int, make: Callable[[Any], Any]) -> Write:
+    """Return what lets a module keep a new tensor."""
+
+    def write(outputs: Sequence[Any]) -> None:
+        registry[key] = make(outputs[k])
+
+    return write
+
+
+def write_known(
+    optimizer: Any, tree: Tree, leaves: list[Any], places: list[int | None], make: Callable[[Any], Any]
+) -> Write:
+    """Return what lets an optimizer know what its step has made; numbers stay numbers."""
+
+    def write(outputs: Sequence[Any]) -> None:
+        found = []
+        for x, k in zip(leaves, places, strict=True):
+            value = x if k is None else outputs[k]
+            found.append(value if k is None or is_number(value) else make(value))
+        states = unflatten(tree, found)
+        optimizer.state = {p: s for p, s in zip(optimizer._params(), states, strict=True) if s}
+
+    return write

@@ -1,0 +1,110 @@
+"""Programs: operations written down in the order in which they were done, to be done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .rules import Op
+
+NUMBERS = (bool, int, float, complex)
+
+
+def is_number(x: Any) -> bool:
+    """Tell a Python number, which leaves the dtype to others, from an array; numpy.float64 is an array."""
+    return x.__class__ in NUMBERS
+
+
+class Variable:
+    """A value of a program that is not known before it runs: an input, or what an instruction makes.
+
+    Its dtype is a Python type for a Python number, which leaves the dtype to the arrays that it meets.
+    """
+
+    __slots__ = ("dtype", "program", "shape")
+
+    def __init__(self, program: Program, value: Any) -> None:
+        self.program, self.shape = program, getattr(value, "shape", ())
+        self.dtype: Any = value.__class__ if is_number(value) else value.dtype
+
+    @property
+    def weak(self) -> bool:
+        """Whether it is a Python number."""
+        return self.dtype in NUMBERS
+
+    def __repr__(self) -> str:
+        return f"{self.dtype}{list(self.shape)}"
+
+
+class Instruction:
+    """One operation: `function` applied to `arrays` and `statics`, which the op's signature puts in their places.
+
+    Both may hold variables, in keys and lists too; whatever else they hold is a constant. `several` is how many
+    outputs the function gives in a tuple; 0 if it gives the one as it is.
+    """
+
+    __slots__ = ("arrays", "function", "op", "outputs", "several", "statics")
+
+    def __init__(
+        self, op: Op, function: Callable[..., Any], arrays: Any, statics: Any, outputs: list[Variable], several: int
+    ) -> None:
+        self.op, self.function, self.arrays, self.statics = op, function, arrays, statics
+        self.outputs, self.several = outputs, several
+
+    @property
+    def operands(self) -> Iterator[Variable]:
+        """The variables that it needs, as often as it needs them."""
+        return variables_in((self.arrays, self.statics))
+
+    def __repr__(self) -> str:
+        return f"{self.outputs} = {self.op.name}({self.arrays}, {self.statics})"
+
+
+class Program:
+    """Inputs, instructions, and the outputs: variables, or constants."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Variable] = []
+        self.instructions: list[Instruction] = []
+        self.outputs: list[Any] = []
+
+    def input(self, value: Any) -> Variable:
+        """Add an input like a value."""
+        variable = Variable(self, value)
+        self.inputs.append(variable)
+        return variable
+
+    def write(self, op: Op, function: Callable[..., Any], arrays: Any, statics: Any, out: Any) -> list[Variable]:
+        """Add an instruction that gave `out`, and return its outputs."""
+        several = len(out) if isinstance(out, tuple | list) else 0
+        outputs = [Variable(self, part) for part in (out if several else (out,))]
+        self.instructions.append(Instruction(op, function, arrays, statics, outputs, several))
+        return outputs
+
+    def uses(self) -> dict[Variable, int]:
+        """Return how often each variable is needed, by instructions and as an output."""
+        found: dict[Variable, int] = {}
+        for x in (*(v for i in self.instructions for v in i.operands), *variables_in(self.outputs)):
+            found[x] = found.get(x, 0) + 1
+        return found
+
+
+def variables_in(x: Any) -> Iterator[Variable]:
+    """Yield the variables in a value, or in lists and tuples of values."""
+    if x.__class__ is Variable:
+        yield x
+    elif isinstance(x, list | tuple):
+        for item in x:
+            yield from variables_in(item)
+
+
+def replaced(x: Any, by: dict[Variable, Any]) -> Any:
+    """Return a value with other things in the place of variables, in lists and tuples too."""
+    if x.__class__ is Variable:
+        return by.get(x, x)
+    if isinstance(x, list | tuple):
+        items = [replaced(item, by) for item in x]
+        if all(a is b for a, b in zip(items, x, strict=True)):
+            return x
+        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+    return x

@@ -1,0 +1,102 @@
+"""Operations computed into memory that is there already, for compiled programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False, out: Any) -> Any:
+    """Put the sum of elements into `out`."""
+    return np.add.reduce(x, axis, dtype, out=out, keepdims=keepdims)
+
+
+def max_(x: Any, *, axis: Any = None, keepdims: Any = False, out: Any) -> Any:
+    """Put the largest elements into `out`."""
+    return np.maximum.reduce(x, axis, out=out, keepdims=keepdims)
+
+
+def min_(x: Any, *, axis: Any = None, keepdims: Any = False, out: Any) -> Any:
+    """Put the smallest elements into `out`."""
+    return np.minimum.reduce(x, axis, out=out, keepdims=keepdims)
+
+
+def where(condition: Any, x1: Any, x2: Any, /, *, out: Any) -> Any:
+    """Put `x1` into `out` where the condition holds, and `x2` elsewhere.
+
+    >>> where(np.asarray([True, False]), 1.0, np.asarray([2.0, 3.0]), out=np.empty(2))
+    array([1., 3.])
+    """
+    if condition is out:  # all three are truth values
+        condition = condition.copy()
+    if x1 is out:
+        np.copyto(out, x2, where=np.logical_not(condition))
+        return out
+    if x2 is not out:
+        np.copyto(out, x2)
+    np.copyto(out, x1, where=condition)
+    return out
+
+
+INTO: dict[str, Callable[..., Any]] = {
+    "abs": np.abs,
+    "acos": np.arccos,
+    "acosh": np.arccosh,
+    "add": np.add,
+    "asin": np.arcsin,
+    "asinh": np.arcsinh,
+    "atan": np.arctan,
+    "atan2": np.arctan2,
+    "atanh": np.arctanh,
+    "ceil": np.ceil,
+    "copysign": np.copysign,
+    "cos": np.cos,
+    "cosh": np.cosh,
+    "divide": np.divide,
+    "equal": np.equal,
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "floor": np.floor,
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
+    "hypot": np.hypot,
+    "isfinite": np.isfinite,
+    "isinf": np.isinf,
+    "isnan": np.isnan,
+    "less": np.less,
+    "less_equal": np.less_equal,
+    "log": np.log,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "log2": np.log2,
+    "logaddexp": np.logaddexp,
+    "logical_and": np.logical_and,
+    "logical_not": np.logical_not,
+    "logical_or": np.logical_or,
+    "logical_xor": np.logical_xor,
+    "matmul": np.matmul,
+    "max": max_,
+    "maximum": np.maximum,
+    "min": min_,
+    "minimum": np.minimum,
+    "multiply": np.multiply,
+    "negative": np.negative,
+    "not_equal": np.not_equal,
+    "pow": np.power,
+    "reciprocal": np.reciprocal,
+    "round": np.rint,
+    "sign": np.sign,
+    "signbit": np.signbit,
+    "sin": np.sin,
+    "sinh": np.sinh,
+    "sqrt": np.sqrt,
+    "square": np.square,
+    "subtract": np.subtract,
+    "sum": sum_,
+    "tan": np.tan,
+    "tanh": np.tanh,
+    "trunc": np.trunc,
+    "where": where,
+}
