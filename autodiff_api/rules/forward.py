@@ -45,7 +45,13 @@ def pushforward(op: Op, needs: tuple[bool, ...]) -> Push:
         return lambda ts, a, out, p, kernel, xp: jvp(_filled(ts, a, moved, xp), a, out, p, xp)
     invoke = invoker_of(op)
     if isinstance(rule, Multilinear):
-        return lambda ts, a, out, p, kernel, xp: _sum(invoke(kernel, [*a[:i], ts[i], *a[i + 1 :]], p) for i in moving)
+        added = None if rule.added is None else op.arrays.index(rule.added)
+        return lambda ts, a, out, p, kernel, xp: _sum(
+            xp.broadcast_to(ts[i], out.shape)
+            if i == added
+            else invoke(kernel, [ts[j] if j == i else None if j == added else x for j, x in enumerate(a)], p)
+            for i in moving
+        )
     assert isinstance(rule, Linear)
     linear = [i for i in range(len(needs)) if op.variadic or op.arrays[i] in rule.formulas]
     return lambda ts, a, out, p, kernel, xp: invoke(kernel, _filled(ts, a, linear, xp), p)

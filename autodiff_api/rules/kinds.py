@@ -50,7 +50,14 @@ class Linear(Rule):
 
 
 class Multilinear(Rule):
-    """The op is linear in each parameter; each formula is its transpose, forward is the product rule."""
+    """The op is linear in each parameter; each formula is its transpose, forward is the product rule.
+
+    `added` names a parameter that is added to the product of the others, or None: a bias.
+    """
+
+    def __init__(self, added: str | None = None, **formulas: Formula) -> None:
+        super().__init__(**formulas)
+        self.added = added
 
 
 class General(Rule):
