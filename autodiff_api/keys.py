@@ -52,7 +52,9 @@ def index_value(cls: Any) -> Callable[[Any], Any]:
         if isinstance(part, cls):
             part = part._value
         elif isinstance(part, Array) and not isinstance(part, cls._xp._array_types):
-            raise mismatch("indexing", cls._xp, part)
+            if part._xp.above(cls) is not cls._xp:
+                raise mismatch("indexing", cls._xp, part)
+            part = part._as_now()._value  # from outside a transformation: a constant in it
         elif isinstance(part, list):
             lower = cls._xp._lower
             part = lower.asarray(part)

@@ -72,6 +72,8 @@ def lift(x: Any, xp: Namespace) -> Any:
         lifted = lift(x, below)
         return cls._make(lifted._as_now() if lifted is x else lifted)
     if isinstance(x, Array):
+        if x._xp.above(cls) is xp and not getattr(x, "requires_grad", False):
+            return cls._make(x._as_now()._value)  # a constant, beside which this array type stands
         raise mismatch("a transformation", xp, x)
     return cls._make(x if isinstance(x, xp._array_types) else xp._lower.asarray(x))
 

@@ -13,7 +13,7 @@ jvp            <w, J t> = <Jᵀ w, t>, and the tangent is the slope; J t from du
 second order   the gradient of a gradient is its slope; forward over reverse gives the same
 vmap           a call mapped over any of its arrays is NumPy's of each slice, and so are its vjp and its jvp
 many           many cotangents along one recorded call, and many tangents through one, are NumPy's for each
-compiled       a compiler's results, where the backend has one, are the eager ones
+compiled       a compiled call, with its vjp and jvp, does what the eager one does, also with other numbers; once traced
 devices        value, vjp and jvp hold on each of the backend's devices, with results where the arguments are
 =============  =====================================================================================
 """
@@ -49,6 +49,7 @@ from .derivatives import (
     tensors,
 )
 from .mapped import many, vmap
+from .programs import compiled
 from .reference import dtypes, on_numpy, values
 from .samples import Sample
 from .setting import PRECISION, Call, Setting
@@ -245,31 +246,6 @@ def second_order(setting: Setting, name: str, sample: Sample) -> bool:
         if not is_reference(setting):
             for i, (h, z) in enumerate(zip(second, numpys_gradient(call, ws, vs), strict=True)):
                 close(setting, sample, h, hosted(z), f"the second gradient of argument {i}", slack=100)
-    return True
-
-
-def compiled(setting: Setting, name: str, sample: Sample) -> bool:
-    """Check that a compiled call gives the eager values and gradients."""
-    compile = setting.backend.compile
-    if compile is None or not sample.traceable or sample.refuses:
-        return False
-    call = Call(setting, name, sample)
-    differentiable = has_derivative(call) and sample.order is not None
-    raws = call.raws()
-    with about(setting, name, sample, "compiled"):
-        ws = cotangents(call, call(setting.xp, tensors(call))) if differentiable else []
-
-        def run(*values: Any) -> list[Any]:
-            create = setting.xp.array_class._create
-            leaves = [create(v, differentiable) for v in values]
-            outs = call(setting.xp, leaves)
-            grads = gradient(call, outs, leaves, ws) if differentiable else []
-            return [x._value for x in (*outs, *grads)]
-
-        eager, traced = run(*raws), compile(run)(*raws)
-        for i, (y, z) in enumerate(zip(traced, eager, strict=True)):
-            same(f"dtype of compiled result {i}", y.dtype, z.dtype)
-            close(setting, sample, y, setting.host(z), f"compiled result {i}", slack=10)
     return True
 
 
