@@ -7,9 +7,30 @@ from typing import Any
 
 from autodiff_api.errors import ArgumentError
 
-from .moments import average, square_average
+from .formulas import Formula, average, square_average, unbiased
 from .optimizer import Optimizer, refuse_negative
 from .types import Array, Group, Params, State
+
+
+def adam(param: Array, grad: Array, state: State, options: Group, *, xp: Any) -> tuple[Array, State]:
+    """Return the parameter and its state after one step."""
+    lr, decay = options["lr"], options["weight_decay"]
+    beta1, beta2 = options["betas"]
+    if options["maximize"]:
+        grad = -grad
+    if decay != 0 and options["decoupled_weight_decay"]:
+        param = param * (1 - lr * decay)
+    elif decay != 0:
+        grad = grad + param * decay
+    step = state.get("step", 0) + 1
+    mean = average(state.get("exp_avg"), grad, beta1)
+    square = square_average(state.get("exp_avg_sq"), grad, beta2)
+    new = {"step": step, "exp_avg": mean, "exp_avg_sq": square}
+    if options["amsgrad"]:
+        largest = state.get("max_exp_avg_sq")
+        square = new["max_exp_avg_sq"] = square if largest is None else xp.maximum(largest, square)
+    root = xp.sqrt(square) / unbiased(beta2, step, xp) ** 0.5 + options["eps"]
+    return param - mean * (lr / unbiased(beta1, step, xp)) / root, new
 
 
 class Adam(Optimizer):
@@ -62,26 +83,7 @@ class Adam(Optimizer):
                     f"Invalid beta parameter at index {index}: {beta} in {self._name}(). Betas lie in [0, 1)."
                 )
 
-    def update(self, param: Array, grad: Array, state: State, options: Group) -> tuple[Array, State]:
-        """Return the parameter and its state after one step."""
-        lr, decay = options["lr"], options["weight_decay"]
-        beta1, beta2 = options["betas"]
-        xp = param.__array_namespace__()
-        if options["maximize"]:
-            grad = -grad
-        if decay != 0 and options["decoupled_weight_decay"]:
-            param = param * (1 - lr * decay)
-        elif decay != 0:
-            grad = grad + param * decay
-        step = state.get("step", 0) + 1
-        mean = average(state.get("exp_avg"), grad, beta1)
-        square = square_average(state.get("exp_avg_sq"), grad, beta2)
-        new = {"step": step, "exp_avg": mean, "exp_avg_sq": square}
-        if options["amsgrad"]:
-            largest = state.get("max_exp_avg_sq")
-            square = new["max_exp_avg_sq"] = square if largest is None else xp.maximum(largest, square)
-        root = xp.sqrt(square) / (1 - beta2**step) ** 0.5 + options["eps"]
-        return param - mean * (lr / (1 - beta1**step)) / root, new
+    update = Formula(adam)
 
 
 class AdamW(Adam):

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from autodiff_api.errors import ArgumentError, ArgumentTypeError, StateDictError
-from autodiff_api.modes import enable_grad, no_grad
+from autodiff_api.modes import enable_grad
 from autodiff_api.nn.state import clear_gradients, counterpart
 from autodiff_api.tensors import Tensor
 
-from .pairs import by_parts
+from .moves import moves, settle
 from .types import Array, Group, Params, State
 
 
@@ -124,27 +124,12 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad():
-            steps = [
-                (param, *self._next(param, group))
-                for group in self.param_groups
-                for param in group["params"]
-                if param.grad is not None
-            ]
-            for param, value, state in steps:  # nothing is computed any more, so nothing can fail
-                param._assign(value)  # in place: who shares the data sees it
-                if state:
-                    self.state[param] = state
+        steps = [step for group in self.param_groups for step in moves(self.update, group, self.state)]
+        for param, value, state in steps:  # nothing is computed any more, so nothing can fail
+            settle(param, value)
+            if state:
+                self.state[param] = state
         return loss
-
-    def _next(self, param: Tensor, group: Group) -> tuple[Array, State]:
-        """Return the parameter and its state after one step."""
-        xp = param.__array_namespace__()
-        state = self.state.get(param, {})
-        if xp.isdtype(param.dtype, "complex floating"):
-            return by_parts(self.update, param, param.grad, state, group)
-        value, state = self.update(param, param.grad, state, group)
-        return xp.astype(value, param.dtype, copy=False), state  # a learning rate may be a wider tensor
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set every parameter's `grad` to None, or to zeros."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from .types import Array, Group, State
-
-Update = Callable[[Array, Array, State, Group], tuple[Array, State]]
+from .types import Array, Group, State, Update
 
 
 def by_parts(update: Update, param: Array, grad: Array, state: State, options: Group) -> tuple[Array, State]:

@@ -5,9 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .moments import average, square_average
+from .formulas import Formula, average, square_average
 from .optimizer import Optimizer, refuse_negative
 from .types import Array, Group, Params, State
+
+
+def rmsprop(param: Array, grad: Array, state: State, options: Group, *, xp: Any) -> tuple[Array, State]:
+    """Return the parameter and its state after one step."""
+    lr, alpha, momentum = options["lr"], options["alpha"], options["momentum"]
+    if options["maximize"]:
+        grad = -grad
+    if options["weight_decay"] != 0:
+        grad = grad + param * options["weight_decay"]
+    square = square_average(state.get("square_avg"), grad, alpha)
+    new = {"step": state.get("step", 0) + 1, "square_avg": square}
+    if options["centered"]:
+        mean = new["grad_avg"] = average(state.get("grad_avg"), grad, alpha)
+        square = square - mean * mean
+    root = xp.sqrt(square) + options["eps"]
+    if momentum == 0:
+        return param - grad * lr / root, new
+    last = state.get("momentum_buffer")
+    buffer = new["momentum_buffer"] = grad / root if last is None else last * momentum + grad / root
+    return param - buffer * lr, new
 
 
 class RMSprop(Optimizer):
@@ -62,22 +82,4 @@ class RMSprop(Optimizer):
             alpha="alpha value",
         )
 
-    def update(self, param: Array, grad: Array, state: State, options: Group) -> tuple[Array, State]:
-        """Return the parameter and its state after one step."""
-        lr, alpha, momentum = options["lr"], options["alpha"], options["momentum"]
-        xp = param.__array_namespace__()
-        if options["maximize"]:
-            grad = -grad
-        if options["weight_decay"] != 0:
-            grad = grad + param * options["weight_decay"]
-        square = square_average(state.get("square_avg"), grad, alpha)
-        new = {"step": state.get("step", 0) + 1, "square_avg": square}
-        if options["centered"]:
-            mean = new["grad_avg"] = average(state.get("grad_avg"), grad, alpha)
-            square = square - mean * mean
-        root = xp.sqrt(square) + options["eps"]
-        if momentum == 0:
-            return param - grad * lr / root, new
-        last = state.get("momentum_buffer")
-        buffer = new["momentum_buffer"] = grad / root if last is None else last * momentum + grad / root
-        return param - buffer * lr, new
+    update = Formula(rmsprop)

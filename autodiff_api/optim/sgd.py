@@ -7,8 +7,24 @@ from typing import Any
 
 from autodiff_api.errors import ArgumentError
 
+from .formulas import Formula
 from .optimizer import Optimizer, refuse_negative
 from .types import Array, Group, Params, State
+
+
+def sgd(param: Array, grad: Array, state: State, options: Group, *, xp: Any) -> tuple[Array, State]:
+    """Return the parameter and its state after one step."""
+    momentum = options["momentum"]
+    if options["maximize"]:
+        grad = -grad
+    if options["weight_decay"] != 0:
+        grad = grad + param * options["weight_decay"]
+    if momentum != 0:
+        last = state.get("momentum_buffer")
+        buffer = xp.asarray(grad, copy=True) if last is None else last * momentum + grad * (1 - options["dampening"])
+        state = {"momentum_buffer": buffer}
+        grad = grad + buffer * momentum if options["nesterov"] else buffer
+    return param - grad * options["lr"], state
 
 
 class SGD(Optimizer):
@@ -66,16 +82,4 @@ class SGD(Optimizer):
                 f"momentum={options['momentum']} and dampening={options['dampening']} in {self._name}()."
             )
 
-    def update(self, param: Array, grad: Array, state: State, options: Group) -> tuple[Array, State]:
-        """Return the parameter and its state after one step."""
-        momentum = options["momentum"]
-        if options["maximize"]:
-            grad = -grad
-        if options["weight_decay"] != 0:
-            grad = grad + param * options["weight_decay"]
-        if momentum != 0:
-            last = state.get("momentum_buffer")
-            buffer = grad.clone() if last is None else last * momentum + grad * (1 - options["dampening"])
-            state = {"momentum_buffer": buffer}
-            grad = grad + buffer * momentum if options["nesterov"] else buffer
-        return param - grad * options["lr"], state
+    update = Formula(sgd)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from autodiff_api.tensors import Tensor
@@ -18,3 +18,6 @@ State: TypeAlias = dict[str, Any]
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 """What an optimizer is made for: tensors, or parameter groups."""
+
+Update: TypeAlias = Callable[[Array, Array, State, Group], tuple[Array, State]]
+"""How one parameter moves: from it, its gradient, its state and the options to it and its state."""

@@ -322,6 +322,97 @@ def test_a_step_that_fails_changes_nothing(kind, monkeypatch):
     assert all(p.tolist() != v for p, v in zip(params, values, strict=True))
 
 
+# Kernels
+
+
+def moved(optimizer, params, gradients):
+    """Return the parameters and the state after steps along these gradients."""
+    for step in gradients:
+        for param, gradient in zip(params, step, strict=True):
+            param.grad = ad.asarray(gradient)
+        optimizer.step()
+    kept = optimizer.state_dict()["state"]
+    state = [(key, np.asarray(value)) for each in kept.values() for key, value in sorted(each.items())]
+    return [p.detach().numpy() for p in params], state
+
+
+VARIANTS = [
+    *[("SGD", o) for o in ({}, {"momentum": 0.9}, {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1})],
+    ("SGD", {"momentum": 0.9, "nesterov": True, "maximize": True}),
+    ("SGD", {"weight_decay": 0.1}),
+    *[("Adam", o) for o in ({}, {"betas": (0.3, 0.0)}, {"amsgrad": True, "weight_decay": 0.1, "maximize": True})],
+    ("AdamW", {"weight_decay": 0.5}),
+    *[("RMSprop", o) for o in ({}, {"momentum": 0.9}, {"alpha": 0.3, "centered": True, "weight_decay": 0.1})],
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kind", "options"), VARIANTS, ids=str)
+def test_a_kernel_moves_as_the_formula_does(backend, kind, options, dtype):
+    """Of gradients in any layout; a learning rate that is a tensor goes by the formula, on tensors."""
+    rng = np.random.default_rng(0)
+    shapes = [(5, 3), (4,), ()]
+    starts = [np.asarray(rng.standard_normal(s), dtype) for s in shapes]
+    gradients = [[np.asarray(rng.standard_normal(s[::-1]).T, dtype) for s in shapes] for _ in range(4)]
+    found = []
+    for lr in (0.1, ad.asarray(0.1, dtype=getattr(ad.namespace(), dtype))):
+        params = [ad.tensor(start, requires_grad=True) for start in starts]
+        found.append(moved(getattr(optim, kind)(params, lr=lr, **options), params, gradients))
+    (values, state), (wanted, wanted_state) = found
+    near = {"rtol": 1e-5, "atol": 1e-6} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-14}
+    for one, other in zip(values, wanted, strict=True):
+        assert one.dtype == dtype
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, **near)
+    assert [(key, value.dtype, value.shape) for key, value in state] == [
+        (key, value.dtype, value.shape) for key, value in wanted_state
+    ]
+    for (_, one), (_, other) in zip(state, wanted_state, strict=True):
+        np.testing.assert_allclose(one, other, **near)
+
+
+def test_a_step_leaves_alone_what_others_hold(backend):
+    """A kernel never writes into memory that it was given, nor into what it gave out."""
+    for kind in KINDS.values():
+        p = leaf(1, 2, 3)
+        optimizer = kind([p])
+        held = []
+        for _ in range(3):
+            p.grad = ad.asarray([1.0, -2.0, 0.5])
+            arrays = [
+                p._value,
+                p.grad._value,
+                *(v._value for k, v in optimizer.state.get(p, {}).items() if k != "step"),
+            ]
+            held += [(array, np.array(array)) for array in arrays]
+            optimizer.step()
+        for array, before in held:
+            np.testing.assert_array_equal(np.asarray(array), before)
+
+
+def test_a_subclass_that_moves_otherwise_is_asked(backend):
+    class Twice(optim.SGD):
+        def update(self, param, grad, state, options):
+            return super().update(param, 2 * grad, state, options)
+
+    p = leaf(1)
+    p.grad = ad.asarray([1.0])
+    Twice([p], lr=0.25).step()
+    assert p.tolist() == [0.5]
+
+
+def test_options_that_change_at_every_step(backend):
+    """They are constants of what an engine compiles, which it stops to do when they don't stand still."""
+    p, q = leaf(1, 2), leaf(1, 2)
+    one, other = optim.Adam([p], lr=0.1), optim.Adam([q], lr=ad.asarray(0.1))
+    for number in range(40):
+        for optimizer, param in ((one, p), (other, q)):
+            param.grad = ad.asarray([1.0, -2.0])
+            optimizer.param_groups[0]["betas"] = (0.9 - number / 100, 0.999)
+            optimizer.step()
+    np.testing.assert_allclose(p.tolist(), q.tolist(), rtol=1e-5)
+
+
 # Compiled
 
 
