@@ -13,13 +13,11 @@ tensor([12.])
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-from . import autograd
 from .backends import default_backend, get_backend, set_default_backend, use_backend
-from .binding import namespace
-from .dispatch import find, names
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
 from .modes import (
@@ -30,12 +28,39 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
-from .tensors import Tensor
+
+if TYPE_CHECKING:  # what `_HOMES` and `_PACKAGES` say, for tools that read and don't run
+    from . import autograd, func, implicit, nn, optim, random, sparse, utils  # noqa: F401
+    from .binding import namespace
+    from .checkpointing import checkpoint as checkpoint
+    from .compiler import compile as compile
+    from .control import *  # noqa: F403
+    from .custom import custom_jvp as custom_jvp
+    from .custom import custom_vjp as custom_vjp
+    from .declare import op as op
+    from .drawing import draw as draw
+    from .drawing import summary as summary
+    from .func import grad as grad
+    from .func import hessian as hessian
+    from .func import hvp as hvp
+    from .func import jacfwd as jacfwd
+    from .func import jacrev as jacrev
+    from .func import jvp as jvp
+    from .func import linearize as linearize
+    from .func import stop_gradient as stop_gradient
+    from .func import value_and_grad as value_and_grad
+    from .func import vhp as vhp
+    from .func import vjp as vjp
+    from .func import vmap as vmap
+    from .nn.functional import log_softmax as log_softmax
+    from .nn.functional import softmax as softmax
+    from .random import *  # noqa: F403
+    from .tensors import Tensor
 
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
 
-_PACKAGES = ("func", "implicit", "nn", "optim", "random", "sparse", "utils")
+_PACKAGES = ("autograd", "func", "implicit", "nn", "optim", "random", "sparse", "utils")
 _RANDOM = (
     "Generator", "default_generator", "initial_seed", "manual_seed", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm",
@@ -49,11 +74,14 @@ _HOMES = {
     **dict.fromkeys(_CONTROL, "control"),
     **dict.fromkeys(_FUNC, "func"),
     **dict.fromkeys(_RANDOM, "random"),
+    "Tensor": "tensors",
     "checkpoint": "checkpointing",
+    "compile": "compiler",
     "custom_jvp": "custom",
     "custom_vjp": "custom",
     "draw": "drawing",
     "log_softmax": "nn.functional",
+    "namespace": "binding",
     "op": "declare",
     "softmax": "nn.functional",
     "summary": "drawing",
@@ -80,10 +108,14 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Find the rest on first use: sub-packages, and the functions and dtypes of the namespaces."""
     if name in _PACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return import_module(f"{__name__}.{name}")
     if name in _HOMES:
-        found, stays = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name), True
+        found, stays = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name), True
+    elif find_spec(f"{__name__}.{name}") is not None:  # `from . import module` asks here before it imports
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; import {__name__}.{name}")
     else:
+        from .dispatch import find
+
         found, stays = find(name)
     if stays:
         globals()[name] = found
@@ -91,4 +123,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
+    from .dispatch import names
+
     return sorted({*globals(), *_PACKAGES, *_HOMES, *names()})

@@ -6,7 +6,6 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 from . import spellings
@@ -40,6 +39,8 @@ def find(name: str) -> tuple[Any, bool]:
     try:
         found = operator.attrgetter(standard)(namespace())
     except AttributeError:
+        from difflib import get_close_matches  # late: this is rare, and 2 ms
+
         close = get_close_matches(name, names(), 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise AttributeError(f"module 'autodiff_api' has no attribute {name!r}{hint}") from None

@@ -14,7 +14,6 @@ import sys
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from types import ModuleType
 
 from autodiff_api.backends.backend import BackendSpec
@@ -30,8 +29,9 @@ def plugin_module() -> ModuleType:
     try:
         return import_module(MODULE)
     except ModuleNotFoundError as error:
-        path = Path(__file__).parents[2] / "plugins" / NAME / MODULE / "__init__.py"
-        if error.name != MODULE or not path.exists():
+        tree = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+        path = os.path.join(tree, "plugins", NAME, MODULE, "__init__.py")
+        if error.name != MODULE or not os.path.exists(path):
             raise
         found = spec_from_file_location(MODULE, path)
         assert found is not None and found.loader is not None

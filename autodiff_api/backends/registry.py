@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from autodiff_api.backends import builtin
@@ -116,6 +115,8 @@ class Registry:
 
 
 def _not_found(name: str, plugins: Plugins) -> BackendNotFoundError:
+    from difflib import get_close_matches  # late, as in _plugins
+
     names = sorted({spec.name for plugin in plugins.all for spec in plugin.specs})
     nearest = get_close_matches(str(name), names, n=1)
     guess = f" (did you mean {nearest[0]!r}?)" if nearest else ""

@@ -17,7 +17,6 @@ gammaincc  2e-13  3e-12  2e-05
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -39,6 +38,8 @@ def temme() -> tuple[tuple[float, ...], ...]:
     d[0][n] = (n + 2) alpha_(n + 2) and d[k][n] = (-1)**k g_k d[0][n] + (n + 2) d[k - 1][n + 2],
     where g_k = (2 k + 1)!! alpha_(2 k + 1) are the coefficients of Stirling's series for gamma.
     """
+    from fractions import Fraction  # late: half a millisecond at every start
+
     size = COLUMNS + 2 * ROWS
     alpha = [Fraction(0), Fraction(1)]
     for n in range(2, size + 2):

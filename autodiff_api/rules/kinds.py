@@ -23,7 +23,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from ..errors import MissingRuleError
@@ -104,19 +104,27 @@ class Op:
     samples: Callable[..., Any] | None = None
     batch: Any = None
     kernels: Mapping[str, Callable[..., Any]] = field(default_factory=dict, compare=False)
-    parameters: tuple[str, ...] = field(init=False)
-    arrays: tuple[str, ...] = field(init=False)
-    statics: tuple[str, ...] = field(init=False)
-    variadic: bool = field(init=False)
 
-    def __post_init__(self) -> None:
-        names = tuple(inspect.signature(signature_of(self.signature)).parameters)
-        arrays = self.inputs or tuple(self.rule.formulas if self.rule else names[:1])
-        fix = object.__setattr__
-        fix(self, "parameters", names)
-        fix(self, "arrays", tuple(n for n in names if n in arrays))
-        fix(self, "statics", tuple(n for n in names if n not in arrays))
-        fix(self, "variadic", "arrays" in arrays)
+    @cached_property  # when first asked for: a program uses few of the ops that there are
+    def parameters(self) -> tuple[str, ...]:
+        """The names in the signature."""
+        return tuple(inspect.signature(signature_of(self.signature)).parameters)
+
+    @cached_property
+    def arrays(self) -> tuple[str, ...]:
+        """The array parameters, in the signature's order."""
+        given = self.inputs or tuple(self.rule.formulas if self.rule else self.parameters[:1])
+        return tuple([n for n in self.parameters if n in given])
+
+    @cached_property
+    def statics(self) -> tuple[str, ...]:
+        """The parameters that are no arrays."""
+        return tuple([n for n in self.parameters if n not in self.arrays])
+
+    @property
+    def variadic(self) -> bool:
+        """Whether the op takes a list of arrays."""
+        return "arrays" in self.arrays
 
     @property
     def title(self) -> str:

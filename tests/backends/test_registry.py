@@ -61,6 +61,39 @@ def test_import_brings_no_engine_but_numpy(site):
     assert not imported & {"jax", "jaxlib", "torch", "dask", "cupy", "array_api_strict", "pluggy"}
 
 
+LOADED = """
+    import sys
+    {program}
+    mine = {{name for name in sys.modules if name.partition(".")[0] == "autodiff_api" and "backends" not in name}}
+    print(sorted(mine if {own} else mine & {{f"autodiff_api.{{name}}" for name in {late}}}))
+    others = {others}
+    print(sorted(others & set(sys.modules)))
+"""
+HEAVY = {
+    "array_api_compat",
+    "difflib",
+    "fractions",
+    "hashlib",
+    "numpy.random",
+    "numpy.testing",
+    "pathlib",
+    "pluggy",
+    "secrets",
+}
+
+
+def test_import_brings_what_makes_no_tensor_later(site):
+    out, _ = site.run(LOADED.format(program="import numpy, autodiff_api", own=True, late=(), others=HEAVY))
+    assert out == "['autodiff_api', 'autodiff_api.errors', 'autodiff_api.modes']\n[]\n"
+
+
+def test_a_gradient_needs_little_more(site):
+    program = "import autodiff_api as ad; x = ad.tensor([1.0], requires_grad=True); ad.autograd.grad((x * x).sum(), x)"
+    late = ("anomaly", "checkpointing", "custom", "drawing", "duals", "func", "gradcheck", "nn", "random", "saved")
+    out, _ = site.run(LOADED.format(program=program, own=False, late=late, others=HEAVY))
+    assert out == "[]\n[]\n"
+
+
 def test_only_the_backend_that_is_asked_for_is_imported(good):
     good.install("other", GOOD_ON_ENGINE)
     out, _ = good.run("""

@@ -1,17 +1,16 @@
-"""The NumPy backend: array-api-compat's namespace, with the kernels of this folder."""
+"""The NumPy backend: NumPy in the standard's words, with the kernels of this folder."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
-import array_api_compat.numpy as xp
 import numpy as np
 
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import convolution, linalg, network, optim, special
+from . import convolution, linalg, network, optim, special, standard
 from .into import INTO
 from .kernels import KERNELS
 
@@ -30,7 +29,7 @@ np.empty(33_000_000, dtype=np.int8)
 
 BACKEND = Backend(
     name="numpy",
-    namespace=xp,
+    namespace=standard,
     array_types=(np.ndarray, np.generic),
     kernels={
         **KERNELS,
