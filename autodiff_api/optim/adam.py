@@ -7,14 +7,14 @@ from typing import Any
 
 from autodiff_api.errors import ArgumentError
 
-from .formulas import Formula, average, square_average, unbiased
+from .formulas import Formula, average, number, square_average, unbiased
 from .optimizer import Optimizer, refuse_negative
 from .types import Array, Group, Params, State
 
 
 def adam(param: Array, grad: Array, state: State, options: Group, *, xp: Any) -> tuple[Array, State]:
     """Return the parameter and its state after one step."""
-    lr, decay = options["lr"], options["weight_decay"]
+    lr, decay = number(options["lr"], param, xp), options["weight_decay"]
     beta1, beta2 = options["betas"]
     if options["maximize"]:
         grad = -grad
@@ -29,8 +29,8 @@ def adam(param: Array, grad: Array, state: State, options: Group, *, xp: Any) ->
     if options["amsgrad"]:
         largest = state.get("max_exp_avg_sq")
         square = new["max_exp_avg_sq"] = square if largest is None else xp.maximum(largest, square)
-    root = xp.sqrt(square) / unbiased(beta2, step, xp) ** 0.5 + options["eps"]
-    return param - mean * (lr / unbiased(beta1, step, xp)) / root, new
+    root = xp.sqrt(square) / unbiased(beta2, step, param, xp) ** 0.5 + options["eps"]
+    return param - mean * (lr / unbiased(beta1, step, param, xp)) / root, new
 
 
 class Adam(Optimizer):

@@ -38,11 +38,16 @@ def square_average(last: Array | None, grad: Array, keep: float) -> Array:
     return new if last is None else last * keep + new
 
 
-def unbiased(keep: float, step: Any, xp: Any) -> Any:
+def number(x: Any, like: Array, xp: Any) -> Any:
+    """Return a Python number as it is, and one in an array with the dtype of `like`, which it must not decide."""
+    return xp.astype(x, like.dtype, copy=False) if hasattr(x, "dtype") else x
+
+
+def unbiased(keep: float, step: Any, like: Array, xp: Any) -> Any:
     """Return 1 - keep**step, the share that gradients have in an average that started from 0.
 
     Of a step count that a compiler traces without the difference, of which single precision would lose half the digits.
     """
     if isinstance(step, int) or not keep:
         return 1 - keep**step if keep else 1.0
-    return -xp.expm1(step * math.log(keep))
+    return number(-xp.expm1(step * math.log(keep)), like, xp)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .formulas import Formula, average, square_average
+from .formulas import Formula, average, number, square_average
 from .optimizer import Optimizer, refuse_negative
 from .types import Array, Group, Params, State
 
 
 def rmsprop(param: Array, grad: Array, state: State, options: Group, *, xp: Any) -> tuple[Array, State]:
     """Return the parameter and its state after one step."""
-    lr, alpha, momentum = options["lr"], options["alpha"], options["momentum"]
+    lr, alpha, momentum = number(options["lr"], param, xp), options["alpha"], options["momentum"]
     if options["maximize"]:
         grad = -grad
     if options["weight_decay"] != 0:

@@ -7,14 +7,14 @@ from typing import Any
 
 from autodiff_api.errors import ArgumentError
 
-from .formulas import Formula
+from .formulas import Formula, number
 from .optimizer import Optimizer, refuse_negative
 from .types import Array, Group, Params, State
 
 
 def sgd(param: Array, grad: Array, state: State, options: Group, *, xp: Any) -> tuple[Array, State]:
     """Return the parameter and its state after one step."""
-    momentum = options["momentum"]
+    lr, momentum = number(options["lr"], param, xp), options["momentum"]
     if options["maximize"]:
         grad = -grad
     if options["weight_decay"] != 0:
@@ -24,7 +24,7 @@ def sgd(param: Array, grad: Array, state: State, options: Group, *, xp: Any) -> 
         buffer = xp.asarray(grad, copy=True) if last is None else last * momentum + grad * (1 - options["dampening"])
         state = {"momentum_buffer": buffer}
         grad = grad + buffer * momentum if options["nesterov"] else buffer
-    return param - grad * options["lr"], state
+    return param - grad * lr, state
 
 
 class SGD(Optimizer):
