@@ -50,6 +50,7 @@ OPTIONAL = (
     "linalg.pinv",
     "nn.attention",
     "nn.attention_backward",
+    "nn.conv",
     "nn.layer_norm",
     "nn.linear",
     "searchsorted",

@@ -69,14 +69,17 @@ def factor(weight: Any, place: Shape, groups: int, xp: Any) -> Any:
     return xp.reshape(weight[(..., *place)], (groups, weight.shape[0] // groups, weight.shape[1]))
 
 
-def conv(x: Any, weight: Any, /, *, stride: Shape, padding: Any, dilation: Shape, groups: int, xp: Any) -> Any:
+def conv(
+    x: Any, weight: Any, bias: Any = None, /, *, stride: Shape, padding: Any, dilation: Shape, groups: int, xp: Any
+) -> Any:
     """Return the sum over the places in a window of x there times the weight there."""
     x, window = padded(x, padding, 0, xp), tuple(weight.shape[2:])
     out = out_shape(x.shape[2:], window, stride, dilation)
     total: Any = 0
     for place, key in places(window, out, stride, dilation):
         total = total + xp.matmul(factor(weight, place, groups, xp), by_group(x[key], groups, xp))
-    return xp.reshape(total, (x.shape[0], weight.shape[0], *out))
+    total = xp.reshape(total, (x.shape[0], weight.shape[0], *out))
+    return total if bias is None else total + bias
 
 
 def conv_input(
@@ -103,11 +106,6 @@ def conv_weight(
         columns = xp.matrix_transpose(by_group(x[key], groups, xp))
         parts.append(xp.sum(xp.matmul(rows, columns), axis=0))
     return xp.reshape(xp.stack(parts, axis=-1), (grad.shape[1], x.shape[1] // groups, *shape))
-
-
-def add_bias(x: Any, bias: Any, /, *, xp: Any) -> Any:
-    """Add a number to each channel, the second axis."""
-    return x + xp.reshape(bias, (bias.shape[0], *(1,) * (x.ndim - 2)))
 
 
 # --- pooling ---
@@ -214,7 +212,6 @@ def attention_backward(
 
 
 GENERIC: dict[str, Callable[..., Any]] = {
-    "nn.add_bias": add_bias,
     "nn.attention": attention,
     "nn.attention_backward": attention_backward,
     "nn.conv": conv,

@@ -65,12 +65,22 @@ def folded(call: Call, joint: Joint, arrays: Sequence[Any], hidden: Sequence[boo
 
 
 def conv(
-    call: Call, x: Any, weight: Any, hidden: Any, stride: Shape, padding: Any, dilation: Shape, groups: int, xp: Any
+    call: Call,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    hidden: Any,
+    stride: Shape,
+    padding: Any,
+    dilation: Shape,
+    groups: int,
+    xp: Any,
 ) -> Any:
     def run(a: Any, b: Any, groups: int) -> Any:
-        return call(a, b, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        return call(a, b, None, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
-    return folded(run, CONV, (x, weight), hidden, groups, xp)
+    out = folded(run, CONV, (x, weight), hidden[:2], groups, xp) if any(hidden[:2]) else run(x, weight, groups)
+    return out if bias is None else out + (xp.expand_dims(bias, axis=1) if hidden[2] else bias)
 
 
 def conv_input(
@@ -107,13 +117,6 @@ def conv_weight(
         return call(a, b, shape=shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
     return folded(run, CONV_WEIGHT, (x, grad), hidden, groups, xp)
-
-
-def add_bias(x: Any, bias: Any, hidden: Sequence[bool], xp: Any) -> Any:
-    """Add with the axes after the channels put into the bias, which may have the hidden axis, as x may."""
-    n = x.ndim - hidden[0]
-    lead = (bias.shape[0], 1) if hidden[1] else ()
-    return x + xp.reshape(bias, (*lead, bias.shape[-1], *(1,) * (n - 2)))
 
 
 def max_pool_backward(

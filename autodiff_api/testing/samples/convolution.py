@@ -78,11 +78,13 @@ def conv_weight(draw: Draw, case: Windows, n: int, c: int, o: int, groups: int) 
     return x, grad, {"shape": case.kernel, **geometry(case, groups)}
 
 
-def add_bias(draw: Draw) -> Iterator[Sample]:
-    yield Sample((draw.normal(2, 3, 2, 2), draw.normal(3)))
-    yield Sample((draw.normal(2, 3), draw.normal(3)), name="no spatial axis")
-    yield Sample((draw.normal(0, 3, 2), draw.normal(3)), name="zero size")
-    yield Sample((draw.complex(2, 3, 2), draw.complex(3)), name="complex")
+def with_bias(draw: Draw) -> Iterator[Sample]:
+    """Make the samples of `conv`: without a bias, and with one."""
+    yield from convolution(conv)(draw)
+    for case in (CASES[0], CASES[1]):
+        x, weight, more = conv(draw, case, 2, 2, 3, 1)
+        yield Sample((x, weight, draw.normal(3, *(1,) * len(case.sizes))), more, name=f"{case.name}, with a bias")
+    yield Sample((x + 0j, weight, draw.complex(3, 1)), more, name="with a complex bias")
 
 
 # --- pooling: the two leading axes are any ---
@@ -159,10 +161,9 @@ def attention(backward: bool) -> Maker:
 
 
 MAKERS: dict[str, Maker] = {
-    "nn.add_bias": add_bias,
     "nn.attention": attention(backward=False),
     "nn.attention_backward": attention(backward=True),
-    "nn.conv": convolution(conv),
+    "nn.conv": with_bias,
     "nn.conv_input": convolution(conv_input),
     "nn.conv_weight": convolution(conv_weight),
     "nn.max_pool": max_pool,
