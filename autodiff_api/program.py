@@ -25,12 +25,12 @@ class Variable:
 
     def __init__(self, program: Program, value: Any) -> None:
         self.program, self.shape = program, getattr(value, "shape", ())
-        self.dtype: Any = value.__class__ if is_number(value) else value.dtype
+        self.dtype: Any = value.dtype if hasattr(value, "dtype") else value.__class__
 
     @property
     def weak(self) -> bool:
         """Whether it is a Python number."""
-        return self.dtype in NUMBERS
+        return self.dtype.__class__ is type  # numpy.dtype("int64") == int holds
 
     def __repr__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"

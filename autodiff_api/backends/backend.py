@@ -107,8 +107,9 @@ class Backend:
     into: Mapping[str, Kernel] = field(default_factory=dict)
     """For an engine without a compiler: ops that can be computed into memory that is there already.
 
-    Each is called like the op, with that memory as `out`, an array of the result's shape and dtype; for real floating
-    numbers and truth values only. Element-wise ones must also be right where `out` is one of the operands.
+    Each is called like the op, perhaps with that memory as `out`, an array of the result's shape and dtype, and is
+    asked for real floating numbers and truth values only. Each returns memory of its own or `out`, never a view of an
+    operand. Element-wise ones must also be right where `out` is one of the operands.
     """
 
     synchronize: Callable[[Any], Any] | None = None

@@ -18,6 +18,7 @@ from ..trees import Tree, flatten, paths, unflatten
 from ..values import is_array
 from .engines import compiling
 from .pure import Pure
+from .reading import Reader, Unreadable, builder
 from .state import State, Visit
 
 
@@ -60,6 +61,9 @@ class Compiled:
         """Run the program for these arguments, which is made if there is none."""
         if compiling():
             return self.function(*args, **kwargs)
+        last = self._last
+        if last is not None and last.read is not None and (values := last.read(args, kwargs)) is not None:
+            return last.finish(last.pure.only(values))
         entry, inputs = self._entry(args, kwargs)
         return entry.run(inputs)
 
@@ -142,7 +146,11 @@ def kind(x: Any) -> Any:
 
 
 class Entry:
-    """A function made into a program for one kind of arguments."""
+    """A function made into a program for one kind of arguments.
+
+    `read` takes further arguments of this kind apart, once there is a program that needs no graph around it; `finish`
+    writes what the program changed, and puts the result together.
+    """
 
     def __init__(
         self,
@@ -159,8 +167,23 @@ class Entry:
         self.needs = [isinstance(leaves[i], Tensor) and leaves[i].requires_grad for i in self.places]
         self.raw = not any(isinstance(x, Array) for x in leaves) and not visit.look.tensors
         self.pure = Pure(name, self.flat, xp, [*_labels(tree, self.places), *visit.look.labels()])
-        self.result: tuple[list[Any], Tree] | None = None  # leaves, or which output each is; and their structure
+        self.result: tuple[list[Any], Tree] = [], tree  # leaves, or which output each is; and their structure
         self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
+        self.read = self._reader(leaves)
+
+    def _reader(self, leaves: Sequence[Any]) -> Callable[[Any, Any], list[Any] | None] | None:
+        """Return what reads further arguments of this kind; None for containers that only trees know."""
+        reader, (positional, keywords), now = Reader(), self.tree.children, mode()
+        modes = reader.take(f"{reader.thing(mode)}()")
+        reader.check(f"{modes}.recording is {now.recording} and {modes}.inference is {now.inference}")
+        rest = iter([x.value if isinstance(x, Static) else x for x in leaves])
+        try:
+            reader.tree("args", positional, rest, reader.leaf)
+            reader.tree("kwargs", keywords, rest, reader.leaf)
+            self.visit.state.read(reader, self.visit.look)
+        except Unreadable:
+            return None
+        return reader.function()
 
     def flat(self, tensors: list[Any]) -> list[Any]:
         """Run the function on tensors, and return those among its results, and what it changed."""
@@ -186,17 +209,26 @@ class Entry:
         if on_ground and not (self.moving and mode().recording):
             values = self.pure(*[x._value if isinstance(x, Array) else x for x in inputs])
             if not (self.moving and mode().recording):  # which the first trace has told
-                make = self.xp.array_class._make
-                return self._finish(values, values if self.raw else [make(y) for y in values])
+                return self.finish(values)
+        self.read = None
         tensors = self.pure.apply(inputs, self.moving)
-        return self._finish([levels.lowest(y) for y in tensors], tensors)
+        for write in self.visit.writes:
+            write([levels.lowest(y) for y in tensors])
+        leaves, tree = self.result
+        return unflatten(tree, [tensors[x.number] if x.__class__ is Output else x for x in leaves])
 
-    def _finish(self, values: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        assert self.result is not None
+    def finish(self, values: Sequence[Any]) -> Any:
+        """Write what the program changed, and return its result, for raw outputs."""
         for write in self.visit.writes:
             write(values)
+        return self.built(values)
+
+    @functools.cached_property
+    def built(self) -> Callable[[Sequence[Any]], Any]:
+        """What puts the result together."""
         leaves, tree = self.result
-        return unflatten(tree, [outputs[x.number] if x.__class__ is Output else x for x in leaves])
+        make = None if self.raw else self.xp.array_class._make
+        return builder(tree, leaves, lambda x: x.number if x.__class__ is Output else None, make)
 
 
 class Output:

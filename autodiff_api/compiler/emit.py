@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..program import Instruction, Program, Variable, is_number
 from ..rules.kinds import signature_of
-from .plan import Into, Plan, Slot, planned
+from .plan import Into, Plan, Slot, fits, planned
 
 _files = count(1)
 
@@ -123,11 +123,10 @@ def emitted(program: Program, labels: Sequence[str], into: Into) -> Emission:
 
 def _line(names: Names, i: Instruction, plan: Plan, memory: dict[Any, str], into: Into) -> str:
     out = i.outputs[0]
-    slot = plan.where.get(out)
-    if slot is not None:
-        text = call_text(names, i, into[i.op.name], memory[slot, out.shape])
-    else:
-        text = call_text(names, i, i.function)
+    place = plan.where.get(out)
+    function = into[i.op.name] if fits(i, into) else i.function
+    given = None if place is None else names.word(place) if isinstance(place, Variable) else memory[place, out.shape]
+    text = call_text(names, i, function, given)
     made = ", ".join(names.variable(x, function_name(i.op.name)) for x in i.outputs)
     return f"{made}{',' if i.several == 1 else ''} = {text}"
 

@@ -13,6 +13,8 @@ from ..program import Instruction, Program, Variable, is_number, replaced, varia
 from ..rules import OPS
 from ..rules.batching import is_each
 
+TAKE_NUMBERS = ("add", "divide", "maximum", "minimum", "multiply", "pow", "subtract")  # in the place of an array
+
 
 class Simpler(NamedTuple):
     """An instruction in the place of another: an op by its name, and its operands."""
@@ -120,11 +122,12 @@ def _without_broadcast(i: Instruction, out: Variable, facts: Facts) -> Simpler |
     if not any(full) or len(i.arrays) < 2:
         return None
     arrays = []
+    weak = i.op.name in TAKE_NUMBERS and any(_same(x, out) for x in i.arrays)
     for x in i.arrays:
         made, number = facts.by(x, "broadcast_to"), facts.number(x)
         if made is not None:
             x = made.arrays[0]
-        elif number is not None and not is_number(x) and i.op.parameters == ("x1", "x2") and x.dtype == out.dtype:
+        elif weak and number is not None and not is_number(x) and x.dtype == out.dtype:
             x = number
         arrays.append(x)
     changed = any(a is not b for a, b in zip(arrays, i.arrays, strict=True))

@@ -16,6 +16,7 @@ from ..program import is_number
 from ..tensors import Tensor
 from ..trees import Tree, flatten, unflatten
 from ..views import ViewMixin, rebind
+from .reading import Reader
 
 LEARNING_RATE = "lr"  # the option that changes from step to step: a number of the program, and no constant in it
 
@@ -63,6 +64,39 @@ class State:
                 for optimizer in self.optimizers for group in optimizer.param_groups
             ]),
         )  # fmt: skip
+
+    def read(self, reader: Reader, look: Look) -> None:
+        """Write down how to read what `look` saw: first that nothing else has changed, then the arrays."""
+        name = reader.thing
+        for module in self.modules:
+            for part in module.modules():
+                reader.check(f"{name(part)}.training is {part.training}")
+        for registry in look.registries:
+            reader.check(f"len({name(registry)}) == {len(registry)}")
+            for key, x in registry.items():
+                reader.check(f"{name(registry)}[{key!r}] is {name(x)}")
+        for x in look.tensors:
+            x._grad = x._grad_or_none()
+            reader.array(name(x), x, x._value)
+            reader.check(f"{name(x)}._grad is {'not ' if x._grad is not None else ''}None")
+        for x in look.tensors:
+            if x._grad is not None:
+                reader.array(f"{name(x)}._grad", x._grad, x._grad._value)
+        leaves = iter(look.known)
+        states, rates = look.tree.children
+        for optimizer, tree in zip(self.optimizers, states.children, strict=True):
+            reader.check(f"len({name(optimizer)}.param_groups) == {len(optimizer.param_groups)}")
+            state = reader.take(f"{name(optimizer)}.state")
+            for p, child in zip(optimizer._params(), tree.children, strict=True):
+                reader.tree(f"{state}.get({name(p)}, {name({})})", child, leaves, reader.leaf)
+        for optimizer, tree in zip(self.optimizers, rates.children, strict=True):
+            for k, (group, child) in enumerate(zip(optimizer.param_groups, tree.children, strict=True)):
+                there = reader.take(f"{name(optimizer)}.param_groups[{k}]")
+                reader.check(f"len({there}) == {len(group)} and len({there}['params']) == {len(group['params'])}")
+                for key, value in group.items():
+                    if key not in ("params", LEARNING_RATE):
+                        reader.fact(f"{there}[{key!r}]", value)
+                reader.tree(f"{there}.get({LEARNING_RATE!r})", child, leaves, reader.leaf)
 
 
 def _hashable(x: Any) -> Any:

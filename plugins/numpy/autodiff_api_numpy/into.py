@@ -1,4 +1,4 @@
-"""Operations computed into memory that is there already, for compiled programs."""
+"""Operations on real floating numbers and truth values, computed into memory that is there already."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import Any
 import numpy as np
 
 
-def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False, out: Any) -> Any:
-    """Put the sum of elements into `out`."""
+def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False, out: Any = None) -> Any:
+    """Return the sum of elements, in `out` if it is given."""
     return np.add.reduce(x, axis, dtype, out=out, keepdims=keepdims)
 
 
-def max_(x: Any, *, axis: Any = None, keepdims: Any = False, out: Any) -> Any:
-    """Put the largest elements into `out`."""
+def max_(x: Any, *, axis: Any = None, keepdims: Any = False, out: Any = None) -> Any:
+    """Return the largest elements, in `out` if it is given."""
     return np.maximum.reduce(x, axis, out=out, keepdims=keepdims)
 
 
-def min_(x: Any, *, axis: Any = None, keepdims: Any = False, out: Any) -> Any:
-    """Put the smallest elements into `out`."""
+def min_(x: Any, *, axis: Any = None, keepdims: Any = False, out: Any = None) -> Any:
+    """Return the smallest elements, in `out` if it is given."""
     return np.minimum.reduce(x, axis, out=out, keepdims=keepdims)
 
 
-def where(condition: Any, x1: Any, x2: Any, /, *, out: Any) -> Any:
-    """Put `x1` into `out` where the condition holds, and `x2` elsewhere.
+def where(condition: Any, x1: Any, x2: Any, /, *, out: Any = None) -> Any:
+    """Return `x1` where the condition holds and `x2` elsewhere, in `out` if it is given.
 
     >>> where(np.asarray([True, False]), 1.0, np.asarray([2.0, 3.0]), out=np.empty(2))
     array([1., 3.])
     """
+    if out is None:
+        return np.where(condition, x1, x2)
     if condition is out:  # all three are truth values
         condition = condition.copy()
     if x1 is out:

@@ -1,0 +1,127 @@
+"""The way in and out of a program, as Python written for one kind of arguments.
+
+Taking arguments apart in general costs tens of microseconds, more than many a program. So for each kind of arguments
+there is a function that looks at every fact that the program depends on, and at nothing else: `read(args, kwargs)`
+gives the raw values, or None where a fact is another. What it can't be written for goes the general way each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..arrays import Array
+from ..trees import Tree
+from ..values import is_array
+from .emit import Names, compiled
+
+
+class Unreadable(Exception):
+    """There is a container that only the general way takes apart."""
+
+
+class Reader:
+    """Writes the function that reads the arguments of calls like one that was seen."""
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self.lines: list[str] = []
+        self.values: list[str] = []
+
+    def check(self, condition: str) -> None:
+        """Give up unless the condition holds."""
+        self.lines.append(f"if not ({condition}): return None")
+
+    def take(self, expression: str) -> str:
+        """Give a name to an expression."""
+        name = self.names.fresh("x")
+        self.lines.append(f"{name} = {expression}")
+        return name
+
+    def thing(self, x: Any) -> str:
+        """Return the name of an object."""
+        return self.names.thing(x, "c")
+
+    def tree(self, expression: str, tree: Tree, leaves: Any, leaf: Callable[[str, Any], None]) -> None:
+        """Take a tree apart as it was; `leaves` yields what its leaves were, `leaf` reads one."""
+        if tree.make is None:
+            leaf(expression, next(leaves))
+            return
+        if tree.kind not in (dict, list, tuple, type(None)):
+            raise Unreadable
+        x = self.take(expression)
+        if tree.kind is type(None):
+            self.check(f"{x} is None")
+            return
+        self.check(f"{x}.__class__ is {tree.kind.__name__} and len({x}) == {len(tree.keys)}")
+        if tree.kind is dict and tree.keys:
+            self.check(f"{x}.keys() == {self.thing(dict.fromkeys(tree.keys).keys())}")
+        for key, child in zip(tree.keys, tree.children, strict=True):
+            self.tree(f"{x}[{self.names.word(key)}]", child, leaves, leaf)
+
+    def array(self, expression: str, x: Any, value: Any) -> None:
+        """Read a tensor or a raw array, if it is of the same class, shape and dtype."""
+        name = self.take(expression)
+        self.check(f"{name}.__class__ is {self.thing(x.__class__)}")
+        if isinstance(x, Array):
+            self.check(f"{name}._node is {'not ' if x.requires_grad else ''}None")
+            name = self.take(f"{name}._value")
+        self.check(f"{name}.dtype is {self.thing(value.dtype)} and {name}.shape == {tuple(value.shape)}")
+        self.values.append(name)
+
+    def number(self, expression: str, kind: type) -> None:
+        """Read a Python number of a type."""
+        name = self.take(expression)
+        self.check(f"{name}.__class__ is {kind.__name__}")
+        self.values.append(name)
+
+    def leaf(self, expression: str, x: Any) -> None:
+        """Read an array, or a number; any other leaf must be what it was."""
+        if x.__class__ in (bool, int, float, complex):
+            self.number(expression, x.__class__)
+        elif is_array(x):
+            self.array(expression, x, x._value if isinstance(x, Array) else x)
+        else:
+            self.fact(expression, x)
+
+    def fact(self, expression: str, value: Any) -> None:
+        """Read what must be what it was."""
+        if value is None or isinstance(value, bool):
+            self.check(f"{expression} is {value}")
+        else:
+            self.check(f"{expression} == {self.thing(value)}")
+
+    def function(self) -> Callable[[Any, Any], list[Any] | None]:
+        """Return `read(args, kwargs)`."""
+        body = "".join(f"    {line}\n" for line in self.lines)
+        return compiled(f"def run(args, kwargs):\n{body}    return [{', '.join(self.values)}]\n", self.names.scope)
+
+
+def builder(
+    tree: Tree, leaves: Sequence[Any], number: Callable[[Any], int | None], make: Callable[[Any], Any] | None
+) -> Callable[[Sequence[Any]], Any]:
+    """Return a function that puts a program's outputs together to the result: tensors, if it is given how to make one.
+
+    `number` tells which output a leaf is; None for what is the same every time.
+    """
+    names, rest = Names(), iter(leaves)
+
+    def text(tree: Tree) -> str:
+        if tree.make is None:
+            leaf = next(rest)
+            k = number(leaf)
+            if k is None:
+                return names.word(leaf)
+            return f"outputs[{k}]" if make is None else f"{names.thing(make, 'tensor')}(outputs[{k}])"
+        parts = [text(child) for child in tree.children]
+        if tree.kind is type(None):
+            return "None"
+        if tree.kind is tuple:
+            return f"({''.join(f'{part}, ' for part in parts)})"
+        if tree.kind is dict:
+            return f"{{{', '.join(f'{names.word(k)}: {p}' for k, p in zip(tree.keys, parts, strict=True))}}}"
+        inner = f"[{', '.join(parts)}]"
+        return inner if tree.kind is list else f"{names.thing(tree.make, 'put_together')}({inner})"
+
+    expression = text(tree)
+    return compiled(f"def run(outputs):\n    return {expression}\n", names.scope)
