@@ -5,8 +5,8 @@ three arrays, and the op that takes two of them is its derivative by the third. 
 them. The same holds of a sum over windows and its transpose, and of the two ops that carry values from where `at` is
 largest, and back.
 
-Shapes are PyTorch's: x (N, C, *spatial), weight (O, C / groups, *kernel), grad (N, O, *out), bias (O, 1, ...). `stride` and `dilation`
-have a number for each spatial axis, `padding` a pair: how much before it, and after.
+Shapes are PyTorch's: x (N, C, *spatial), weight (O, C / groups, *kernel), grad (N, O, *out), bias (O, 1, ...).
+`stride` and `dilation` have a number for each spatial axis, `padding` a pair: how much before it, and after.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def conv_weight_x(
 
 
 def conv_bias(t: Any, xp: Any) -> Any:
-    """Sum over all axes but the second, by a product: over channels that lie last in memory NumPy's sum takes 8 times it."""
+    """Sum over all axes but the second, by a product: where channels lie last, NumPy's sum takes 8 times as long."""
     rows = xp.reshape(xp.permute_dims(t, (0, *range(2, t.ndim), 1)), (-1, t.shape[1]))
     return xp.reshape(xp.matmul(xp.ones_like(rows[:, 0]), rows), (t.shape[1], *(1,) * (t.ndim - 2)))
 

@@ -45,8 +45,8 @@ def room(shape: Shape, padding: Any, order: Sequence[int]) -> tuple[list[int], K
 def max_pool_backward(grad: Any, at: Any, /, *, window: Shape, stride: Shape, padding: Any, dilation: Shape) -> Any:
     """Return zeros but for the first largest element of each window of `at`, which gets that of `grad`.
 
-    What lies apart is gathered first: comparing it in its place takes thrice the time. A choice is a mask of bits, which
-    is twice as fast as `where`, and unlike a product leaves zeros beside an infinity.
+    What lies apart is gathered first: comparing it in its place takes thrice the time. A choice is a mask of bits,
+    which is twice as fast as `where`, and unlike a product leaves zeros beside an infinity.
 
     >>> at = np.asarray([1.0, 3.0, 2.0, 2.0])
     >>> max_pool_backward(np.ones(2), at, window=(2,), stride=(2,), padding=((0, 0),), dilation=(1,))
