@@ -16,8 +16,9 @@ Key = tuple[Any, ...]
 
 
 def filled(x: Any, shape: Shape, value: float, xp: Any) -> Any:
-    """Return an array of one value with the dtype of x, where x is; while it is traced it can't say where."""
-    return xp.broadcast_to(xp.full_like(xp.sum(x, dtype=x.dtype), value), shape)
+    """Return an array of one value with the dtype of x, and where x is; while it is traced it can't say where."""
+    nothing = xp.sum(x[(slice(0, 0), ...)], dtype=x.dtype)
+    return xp.broadcast_to(xp.full_like(nothing, value), shape)
 
 
 def padded(x: Any, padding: Sequence[Sequence[int]], value: float, xp: Any) -> Any:

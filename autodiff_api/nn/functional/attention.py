@@ -56,7 +56,7 @@ def scaled_dot_product_attention(
 
 
 def masked_softmax(scores: Array, mask: Array | None, xp: Any) -> Array:
-    """Return the softmax over the last axis of what a mask lets through, or of a sum with it; zeros where nothing is."""
+    """Return the softmax of what a mask lets through, or of a sum with it; zeros in a row where that is nothing."""
     softmax = special("softmax", scores, "scaled_dot_product_attention")
     if mask is None:
         return softmax(scores, axis=-1)
@@ -69,7 +69,8 @@ def masked_softmax(scores: Array, mask: Array | None, xp: Any) -> Array:
         scores = scores + mask
         mask = scores != -xp.inf
     seen = xp.any(mask, axis=-1, keepdims=True)
-    return xp.where(seen, softmax(xp.where(mask | ~seen, scores, -xp.inf), axis=-1), 0.0)
+    scores = xp.where(seen, xp.where(mask, scores, -xp.inf), 0.0)
+    return xp.where(seen, softmax(scores, axis=-1), 0.0)
 
 
 def causal(query: Array, key: Array, xp: Any) -> Array:

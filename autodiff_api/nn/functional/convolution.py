@@ -181,6 +181,6 @@ def check_room(name: str, sizes: Sequence[int], padding: Sequence[Sequence[int]]
     padded = [size + sum(widths) for size, widths in zip(sizes, padding, strict=True)]
     if any(span > size for span, size in zip(spans, padded, strict=True)):
         raise ShapeError(
-            f"Calculated padded input size per channel: {tuple(padded)}. Kernel size: {tuple(spans)}. Kernel size can't "
-            f"be greater than actual input size, in {name}()"
+            f"Calculated padded input size per channel: {tuple(padded)}. Kernel size: {tuple(spans)}. Kernel size "
+            f"can't be greater than actual input size, in {name}()"
         )

@@ -88,7 +88,7 @@ def avg_pool1d(
 
     >>> import autodiff_api as ad
     >>> avg_pool1d(ad.tensor([[[1.0, 3.0, 2.0, 5.0]]]), 2, padding=1)
-    tensor([[[0.5000, 2.5000, 2.5000]]])
+    tensor([[[0.5, 2.5, 2.5]]])
     """
     return avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
@@ -108,7 +108,7 @@ def avg_pool2d(
 
     >>> import autodiff_api as ad
     >>> avg_pool2d(ad.tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2)
-    tensor([[[2.5000]]])
+    tensor([[[2.5]]])
     """
     given = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     return avg_pool("avg_pool2d", 2, input, *given)
