@@ -67,7 +67,8 @@ def gelu_backward(grad: Any, x: Any, /, approximate: str = "none", *, xp: Any) -
 def gelu_bend(x: Any, approximate: str, xp: Any) -> Any:
     """Return the second derivative of `gelu`."""
     if approximate == "none":
-        return density(x, xp) * (2 - x * x)
+        z = xp.clip(x, -40.0, 40.0)  # where the density is 0, and a square does not overflow
+        return density(z, xp) * (2 - z * z)
     tanh, steep, inside, turn = near_tanh(x, xp)
     return steep * inside + 0.5 * x * (steep * turn - 2 * tanh * (steep * inside * inside))
 

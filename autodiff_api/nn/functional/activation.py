@@ -6,13 +6,12 @@ element's size, no intermediate overflows and no derivative becomes nan.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from autodiff_api.errors import ArgumentError
 
 from .common import Array, namespace_of, one_axis
-from .special import normal_cdf, special
+from .special import network, special
 
 
 def relu(input: Array) -> Array:
@@ -24,8 +23,7 @@ def relu(input: Array) -> Array:
     >>> relu(ad.tensor([-1.0, 0.0, 2.0]))
     tensor([0., 0., 2.])
     """
-    xp = namespace_of(input, "relu")
-    return xp.where(input <= 0, 0, input)  # maximum(x, 0) would share the gradient at a tie
+    return network("relu", input, "relu")(input)
 
 
 def sigmoid(input: Array) -> Array:
@@ -75,15 +73,9 @@ def gelu(input: Array, approximate: str = "none") -> Array:
     >>> gelu(ad.tensor([-1.0, 1.0]))
     tensor([-0.1587,  0.8413])
     """
-    if approximate == "none":
-        return input * normal_cdf(input)
-    if approximate != "tanh":
+    if approximate not in ("none", "tanh"):
         raise ArgumentError(f"gelu() got approximate={approximate!r}. Choose 'none' (exact) or 'tanh' (faster).")
-    # Beyond 10 the tanh is 1 to the last bit and its derivative 0, while the cube might overflow.
-    xp = namespace_of(input, "gelu")
-    x = xp.clip(input, -10.0, 10.0)
-    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
-    return input * 0.5 * (1 + xp.tanh(inner))
+    return network("gelu", input, "gelu")(input, approximate)
 
 
 def softmax(input: Array, dim: int | None = None, *, axis: int | None = None, dtype: Any = None) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeAlias
 
 from autodiff_api.binding import namespace
@@ -39,11 +40,24 @@ def as_index(x: Array, function: str) -> Array:
     In a uint8, -100 is 156 for some engines. Raises `ArgumentTypeError` for what is not integer.
     """
     xp = namespace_of(x, function)
-    if not xp.isdtype(x.dtype, "integral"):
+    wide = is_wide_integer(xp, x.dtype)
+    if wide is None:
         raise ArgumentTypeError(
             f"{function}() expected an integer tensor of classes, got {x.dtype}. Convert it with .long()."
         )
-    return x if xp.isdtype(x.dtype, (xp.int32, xp.int64)) else xp.astype(x, xp.int32)
+    return x if wide else xp.astype(x, xp.int32)
+
+
+@cache
+def is_wide_integer(xp: Any, dtype: Any) -> bool | None:
+    """Tell whether a dtype holds any class and any index; None for what is not integer."""
+    return bool(xp.isdtype(dtype, (xp.int32, xp.int64))) if xp.isdtype(dtype, "integral") else None
+
+
+@cache
+def is_real_floating(xp: Any, dtype: Any) -> bool:
+    """Tell whether a dtype is real and floating."""
+    return bool(xp.isdtype(dtype, "real floating"))
 
 
 def reduced(loss: Array, reduction: str, function: str) -> Array:
@@ -71,10 +85,19 @@ def refuse_where(bad: Array, message: str) -> None:
     A traced array has no values yet and answers `bool()` with a TypeError: callers must give such
     elements the value nan, so that a compiled program never returns a wrong number silently.
     """
-    raw = next(engine_arrays(bad))
-    try:
-        found = bool(namespace(raw)._lower.any(raw))
-    except TypeError:
-        return
-    if found:
+    if is_true_somewhere(next(engine_arrays(bad))):
         raise ArgumentIndexError(message)
+
+
+def is_true_somewhere(raw: Any) -> bool:
+    """Tell whether any element of an engine's array is true; no, if that can't be seen."""
+    try:
+        return bool(namespace(raw)._lower.any(raw) if raw.ndim else raw)
+    except TypeError:
+        return False
+
+
+def has_nan(x: Array) -> bool:
+    """Tell whether an array that can be seen has a nan, of all that vmap maps over."""
+    raw = next(engine_arrays(x))
+    return is_true_somewhere(raw != raw)

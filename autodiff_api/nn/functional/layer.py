@@ -1,11 +1,15 @@
-"""Functions behind layers: `linear`, `dropout`, `one_hot`."""
+"""Functions behind layers: `linear`, `layer_norm`, `dropout`, `one_hot`."""
 
 from __future__ import annotations
 
-from autodiff_api.errors import ArgumentError
+from collections.abc import Sequence
+
+from autodiff_api.errors import ArgumentError, ArgumentTypeError, ShapeError
+from autodiff_api.namespaces import Namespace
 from autodiff_api.random import Generator, default_generator, drawn
 
-from .common import Array, as_index, namespace_of, refuse_where
+from .common import Array, as_index, is_real_floating, namespace_of, refuse_where
+from .special import network
 
 
 def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -18,8 +22,61 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
     tensor([3.5, 6.5])
     """
     xp = namespace_of(input, "linear")
+    plain = weight.ndim == 2 and input.shape[-1:] == weight.shape[1:]
+    if plain and isinstance(xp, Namespace) and (bias is None or getattr(bias, "shape", None) == weight.shape[:1]):
+        return xp.nn.linear(input, weight, bias)
     product = xp.matmul(input, weight if weight.ndim == 1 else weight.mT)
     return product if bias is None else product + bias
+
+
+def layer_norm(
+    input: Array,
+    normalized_shape: int | Sequence[int],
+    weight: Array | None = None,
+    bias: Array | None = None,
+    eps: float = 1e-05,
+) -> Array:
+    """Return `input` with mean 0 and variance 1 over its last axes, times `weight`, plus `bias`.
+
+    `normalized_shape` is the shape of those axes, and of `weight` and `bias`; the variance is the biased one, and
+    `eps` is added to it. float16 is computed in float32. Raises `ShapeError` where a shape differs, and
+    `ArgumentTypeError` for what is not real floating.
+
+    >>> import autodiff_api as ad
+    >>> layer_norm(ad.tensor([[1.0, 3.0], [0.0, 8.0]]), (2,), eps=0.0)
+    tensor([[-1.,  1.],
+            [-1.,  1.]])
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    check_normalized(input, shape, weight, bias)
+    if getattr(input.dtype, "itemsize", 4) < 4:
+        xp = namespace_of(input, "layer_norm")
+        single = [None if x is None else xp.astype(x, xp.float32) for x in (input, weight, bias)]
+        return xp.astype(layer_norm(single[0], shape, single[1], single[2], eps), input.dtype)
+    if weight is not None:
+        return network("layer_norm", input, "layer_norm")(input, weight, bias, len(shape), eps)
+    out = network("normalize", input, "layer_norm")(input, len(shape), eps)
+    return out if bias is None else out + bias
+
+
+def check_normalized(input: Array, shape: tuple[int, ...], weight: Array | None, bias: Array | None) -> None:
+    """Refuse what `layer_norm` can't normalise."""
+    xp = namespace_of(input, "layer_norm")
+    if not is_real_floating(xp, input.dtype):
+        raise ArgumentTypeError(
+            f"layer_norm() needs a real floating-point tensor, got {input.dtype}. Convert it with .float()."
+        )
+    if not shape or tuple(input.shape[-len(shape) :]) != shape:
+        raise ShapeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but "
+            f"got input of size {list(input.shape)} in layer_norm(). It names the last axes of the input, one at least."
+        )
+    for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None and tuple(x.shape) != shape:
+            raise ShapeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(x.shape)} "
+                f"and normalized_shape = {list(shape)} in layer_norm(). Reshape it."
+            )
 
 
 def dropout(input: Array, p: float = 0.5, training: bool = True, *, generator: Generator | None = None) -> Array:

@@ -12,7 +12,8 @@ from math import prod
 from autodiff_api.errors import ArgumentError, ArgumentTypeError
 
 from .activation import log1pexp, log_softmax
-from .common import Array, as_index, check_reduction, namespace_of, reduced, refuse_where
+from .common import Array, as_index, check_reduction, has_nan, namespace_of, reduced, refuse_where
+from .special import network
 
 
 def mse_loss(input: Array, target: Array, *, reduction: str = "mean", weight: Array | None = None) -> Array:
@@ -97,6 +98,8 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing} in cross_entropy().")
     axis = class_axis(input, weight, "cross_entropy")
+    if weight is None and label_smoothing == 0 and target.shape != input.shape:
+        return plain_loss("cross_entropy", input, target, axis, ignore_index, reduction)
     log_p = log_softmax(input, dim=axis)
     if target.shape == input.shape:
         return probability_loss(log_p, target, weight, ignore_index, reduction, label_smoothing)
@@ -119,8 +122,21 @@ def nll_loss(
     >>> nll_loss(ad.tensor([[-1.0, -2.0]]), ad.tensor([1]))
     tensor(2.)
     """
-    class_axis(input, weight, "nll_loss")
+    axis = class_axis(input, weight, "nll_loss")
+    if weight is None:
+        return plain_loss("nll_loss", input, target, axis, ignore_index, reduction)
     return class_loss(input, target, weight, ignore_index, reduction, 0.0, "nll_loss")
+
+
+def plain_loss(name: str, input: Array, target: Array, axis: int, ignore_index: int, reduction: str) -> Array:
+    """Return the loss for integer classes that all weigh the same: one operation."""
+    check_reduction(reduction, name)
+    target = classes_of(input, target, axis, name)
+    known = input if hasattr(type(input), "_xp") else target  # a raw array is a constant beside a tensor
+    loss = network(name, known, name)(input, target, axis, ignore_index, reduction)
+    if has_nan(loss):  # which a class out of bounds leaves: only then is it worth a look at the classes
+        checked_classes(input, target, axis, ignore_index, name)
+    return loss
 
 
 def class_loss(
@@ -177,15 +193,7 @@ def probability_loss(
 def checked_classes(log_p: Array, target: Array, axis: int, ignore_index: int, name: str) -> tuple[Array, Array, Array]:
     """Return which elements count, an index in bounds for all, and which classes were out of bounds."""
     xp = namespace_of(log_p, name)
-    expected = log_p.shape[:axis] + log_p.shape[axis + 1 :]
-    if target.shape != expected:
-        raise ArgumentError(
-            f"Expected target shape {expected} for input shape {log_p.shape} in {name}(), got "
-            f"{target.shape}. "
-            "A target of classes has no class axis."
-        )
-    target = as_index(target, name)
-    classes = log_p.shape[axis]
+    target, classes = classes_of(log_p, target, axis, name), log_p.shape[axis]
     kept = target != ignore_index
     outside = (target < 0) | (target >= classes)
     lost = kept & outside
@@ -195,6 +203,18 @@ def checked_classes(log_p: Array, target: Array, axis: int, ignore_index: int, n
         f"ignore_index={ignore_index}. Check the labels, or the size of the last layer.",
     )
     return kept, xp.where(outside, 0, target), lost
+
+
+def classes_of(log_p: Array, target: Array, axis: int, name: str) -> Array:
+    """Return integer classes that have the shape of `log_p` without its class axis."""
+    expected = log_p.shape[:axis] + log_p.shape[axis + 1 :]
+    if target.shape != expected:
+        raise ArgumentError(
+            f"Expected target shape {expected} for input shape {log_p.shape} in {name}(), got "
+            f"{target.shape}. "
+            "A target of classes has no class axis."
+        )
+    return as_index(target, name)
 
 
 def class_axis(input: Array, weight: Array | None, name: str) -> int:

@@ -1,8 +1,273 @@
-"""NumPy's kernels of the chapter `network`."""
+"""NumPy's kernels of the chapter `network`: few calls, and little memory but the result's."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-KERNELS: dict[str, Callable[..., Any]] = {}
+import numpy as np
+
+from autodiff_api.rules import OPS
+
+from .special import exponentials, log_softmax, softmax
+
+INTEGERS = {"e": np.int16, "f": np.int32, "d": np.int64}
+UNSIGNED = {"i": np.uint32, "l": np.uint64, "q": np.uint64}
+GENERIC: dict[str, Any] = {name: op.kernel for name, op in OPS.items() if name.startswith("nn.")}
+
+
+def linear(x: Any, weight: Any, bias: Any = None, /) -> Any:
+    """Return x @ weight.T + bias: one product of matrices, however many axes x has.
+
+    >>> linear(np.ones((2, 3)), np.eye(3)[:2], np.asarray([0.0, 1.0]))
+    array([[1., 2.],
+           [1., 2.]])
+    """
+    if x.ndim <= 2:
+        out = x.dot(weight.T)
+    else:
+        rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        out = rows.dot(weight.T).reshape(*x.shape[:-1], weight.shape[0])
+    if bias is None:
+        return out
+    return np.add(out, bias, out=out) if out.dtype == bias.dtype else out + bias
+
+
+def relu(x: Any, /) -> Any:
+    """Return the larger of x and 0.
+
+    >>> relu(np.asarray([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    return np.maximum(x, 0)
+
+
+def relu_backward(x1: Any, x2: Any, /) -> Any:
+    """Return x1 where not x2 <= 0, and 0 elsewhere: by a mask of bits, as a choice is mispredicted every other time.
+
+    >>> relu_backward(np.asarray([1.0, np.inf]), np.asarray([0.5, 0.0]))
+    array([1., 0.])
+    """
+    kind = INTEGERS.get(x1.dtype.char)
+    if kind is None:
+        return np.where(x2 <= 0, 0, x1)
+    bits = np.subtract(np.less_equal(x2, 0).view(np.int8), 1)  # all of them, or none
+    return np.bitwise_and(x1.view(kind), bits).view(x1.dtype)
+
+
+# --- normalisation: matrices whose rows are what is normalised ---
+
+
+def normal_rows(x: Any, last: int, eps: float) -> tuple[Any, Any, Any]:
+    """Return normalised rows, one over their standard deviations, and what a product with gives the mean of a row."""
+    width = math.prod(x.shape[x.ndim - last :])
+    rows, means = x.reshape(-1, width), np.full(width, 1 / width, dtype=x.dtype)
+    out = np.subtract(rows, rows.dot(means)[:, None], order="C")
+    scale = np.vecdot(out, out)
+    scale /= width
+    scale += eps
+    np.reciprocal(np.sqrt(scale, out=scale), out=scale)
+    out *= scale[:, None]
+    return out, scale[:, None], means
+
+
+def takes(*arrays: Any) -> bool:
+    """Tell whether arrays have one dtype that products of matrices are fast for, and elements."""
+    dtype = arrays[0].dtype
+    return dtype.char in "fd" and all(x is None or (x.dtype == dtype and x.size > 0) for x in arrays)
+
+
+def normalize(x: Any, /, last: int = 1, eps: float = 1e-5) -> Any:
+    """Return x with mean 0 and variance 1 over its last axes.
+
+    >>> normalize(np.asarray([1.0, 3.0]), eps=0.0)
+    array([-1.,  1.])
+    """
+    return normal_rows(x, last, eps)[0].reshape(x.shape) if takes(x) else GENERIC["nn.normalize"](x, last, eps, xp=np)
+
+
+def slope_of_rows(grad: Any, y: Any, scale: Any, means: Any) -> Any:
+    """Return the cotangent of rows before they were normalised to y, in the memory of `grad`."""
+    along = np.vecdot(grad, y)[:, None]
+    along /= means.size
+    grad -= grad.dot(means)[:, None]
+    grad -= y * along
+    grad *= scale
+    return grad
+
+
+def normalize_backward(grad: Any, x: Any, /, last: int = 1, eps: float = 1e-5) -> Any:
+    """Return the cotangent of x in `normalize`.
+
+    >>> normalize_backward(np.asarray([1.0, 2.0, 1.0]), np.asarray([-1.0, 0.0, 1.0]), eps=0.0).round(3)
+    array([-0.408,  0.816, -0.408])
+    """
+    if not takes(grad, x):
+        return GENERIC["nn.normalize_backward"](grad, x, last, eps, xp=np)
+    y, scale, means = normal_rows(x, last, eps)
+    return slope_of_rows(np.array(grad.reshape(y.shape)), y, scale, means).reshape(x.shape)
+
+
+def layer_norm(x: Any, weight: Any, bias: Any = None, /, last: int = 1, eps: float = 1e-5) -> Any:
+    """Return `normalize(x)` times `weight`, plus `bias`.
+
+    >>> layer_norm(np.asarray([1.0, 3.0]), np.asarray([2.0, 2.0]), np.asarray([1.0, 1.0]), eps=0.0)
+    array([-1.,  3.])
+    """
+    if not takes(x, weight, bias):
+        return GENERIC["nn.layer_norm"](x, weight, bias, last, eps, xp=np)
+    out = normal_rows(x, last, eps)[0].reshape(x.shape)
+    out *= weight
+    return out if bias is None else np.add(out, bias, out=out)
+
+
+def layer_norm_backward(grad: Any, x: Any, weight: Any, /, last: int = 1, eps: float = 1e-5) -> tuple[Any, Any]:
+    """Return the cotangents of x and of `weight` in `layer_norm`.
+
+    >>> layer_norm_backward(np.ones(3), np.asarray([-1.0, 0.0, 1.0]), np.ones(3), eps=0.0)[0]
+    array([0., 0., 0.])
+    """
+    if not takes(grad, x, weight):
+        return GENERIC["nn.layer_norm_backward"](grad, x, weight, last, eps, xp=np)  # type: ignore[no-any-return]
+    y, scale, means = normal_rows(x, last, eps)
+    grad = grad.reshape(y.shape)
+    moved = slope_of_rows(np.multiply(grad, weight.reshape(-1), order="C"), y, scale, means)
+    y *= grad
+    return moved.reshape(x.shape), np.add.reduce(y, 0).reshape(weight.shape)
+
+
+def softmax_backward(grad: Any, x: Any, /, axis: Any = -1) -> Any:
+    """Return the cotangent of a softmax whose output is x.
+
+    >>> softmax_backward(np.asarray([1.0, 0.0]), np.asarray([0.5, 0.5]))
+    array([ 0.25, -0.25])
+    """
+    if not (takes(grad, x) and axis in (-1, x.ndim - 1)):
+        return GENERIC["nn.softmax_backward"](grad, x, axis, xp=np)
+    out = grad - np.vecdot(grad, x)[..., None]
+    out *= x
+    return out
+
+
+# --- losses of classes: a matrix with a row of scores for each ---
+
+
+def counted(x: Any, target: Any, axis: int) -> Any:
+    """Return scores as rows and the flat places of the classes in them; None if a class does not count, or is astray.
+
+    Those rare cases are the generic kernel's.
+    """
+    kind, classes = UNSIGNED.get(target.dtype.char), x.shape[axis]
+    if kind is None or x.dtype.char not in "fd" or not x.size:
+        return None
+    if not np.maximum.reduce(target.view(kind), None) < classes:  # a negative number is a large one
+        return None
+    rows = x if x.ndim == 2 and axis in (1, -1) else np.moveaxis(x, axis, -1).reshape(-1, classes)
+    return rows, places(target, classes)
+
+
+def places(target: Any, classes: int) -> Any:
+    """Return where the classes are in a matrix with a row for each."""
+    found = np.arange(0, target.size * classes, classes)
+    found += target.reshape(-1)
+    return found
+
+
+def reduced(losses: Any, target: Any, reduction: str) -> Any:
+    """Return the losses of rows as PyTorch's `reduction` has them."""
+    if reduction == "none":
+        return losses.reshape(target.shape)
+    total = np.add.reduce(losses)
+    return total if reduction == "sum" else total / losses.size
+
+
+def share_of(grad: Any, target: Any, reduction: str) -> Any:
+    """Return the cotangent of the loss of a row: a number, or one for each."""
+    return grad.reshape(-1) if reduction == "none" else grad / target.size if reduction == "mean" else grad
+
+
+def nll_loss(x: Any, target: Any, /, axis: int = 1, ignore_index: int = -100, reduction: str = "mean") -> Any:
+    """Return minus the entries of x that `target` names along an axis.
+
+    >>> nll_loss(np.asarray([[-1.0, -2.0]]), np.asarray([1]), reduction="none")
+    array([2.])
+    """
+    found = counted(x, target, axis) if not 0 <= ignore_index < x.shape[axis] else None
+    if found is None:
+        return GENERIC["nn.nll_loss"](x, target, axis, ignore_index, reduction, xp=np)
+    rows, at = found
+    return reduced(-rows.take(at), target, reduction)
+
+
+def nll_loss_backward(
+    grad: Any, target: Any, /, classes: int, axis: int = 1, ignore_index: int = -100, reduction: str = "mean"
+) -> Any:
+    """Return the cotangent of x in `nll_loss`.
+
+    >>> nll_loss_backward(np.asarray(1.0), np.asarray([1]), 2)
+    array([[ 0., -1.]])
+    """
+    out = np.zeros((target.size, classes), dtype=grad.dtype)
+    found = counted(out, target.reshape(-1), 1) if not 0 <= ignore_index < classes else None
+    if found is None:
+        return GENERIC["nn.nll_loss_backward"](grad, target, classes, axis, ignore_index, reduction, xp=np)
+    out.reshape(-1)[found[1]] = -share_of(grad, target, reduction)
+    return like_target(out, target, axis)
+
+
+def like_target(rows: Any, target: Any, axis: int) -> Any:
+    """Return rows of scores with the axes of `target`, and that of the classes among them."""
+    if target.ndim == 1 and axis in (1, -1):
+        return rows
+    return np.moveaxis(rows.reshape(*target.shape, rows.shape[1]), -1, axis)
+
+
+def cross_entropy(x: Any, target: Any, /, axis: int = 1, ignore_index: int = -100, reduction: str = "mean") -> Any:
+    """Return `nll_loss` of `log_softmax`, which is not made.
+
+    >>> cross_entropy(np.asarray([[0.0, 0.0]]), np.asarray([1]), reduction="none")
+    array([0.69314718])
+    """
+    found = counted(x, target, axis) if not 0 <= ignore_index < x.shape[axis] else None
+    if found is None:
+        return nll_loss(log_softmax(x, axis), target, axis, ignore_index, reduction)
+    _, sums, picked = exponentials(*found)
+    np.log(sums, out=sums)
+    sums -= picked
+    return reduced(sums, target, reduction)
+
+
+def cross_entropy_backward(
+    grad: Any, x: Any, target: Any, /, axis: int = 1, ignore_index: int = -100, reduction: str = "mean"
+) -> Any:
+    """Return the cotangent of x in `cross_entropy`: what the softmax has too much.
+
+    >>> cross_entropy_backward(np.asarray(1.0), np.asarray([[0.0, 0.0]]), np.asarray([1]))
+    array([[ 0.5, -0.5]])
+    """
+    found = counted(x, target, axis) if grad.dtype == x.dtype and not 0 <= ignore_index < x.shape[axis] else None
+    if found is None:
+        out = nll_loss_backward(grad, target, x.shape[axis], axis, ignore_index, reduction)
+        return out - softmax(x, axis) * np.add.reduce(out, axis, keepdims=True)
+    out, sums, _ = exponentials(found[0])
+    share = share_of(grad, target, reduction)
+    out *= np.divide(share, sums, out=sums)[:, None]
+    out.reshape(-1)[found[1]] -= share
+    return like_target(out, target, axis)
+
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "nn.cross_entropy": cross_entropy,
+    "nn.cross_entropy_backward": cross_entropy_backward,
+    "nn.layer_norm": layer_norm,
+    "nn.layer_norm_backward": layer_norm_backward,
+    "nn.linear": linear,
+    "nn.nll_loss": nll_loss,
+    "nn.nll_loss_backward": nll_loss_backward,
+    "nn.normalize": normalize,
+    "nn.normalize_backward": normalize_backward,
+    "nn.relu": relu,
+    "nn.relu_backward": relu_backward,
+    "nn.softmax_backward": softmax_backward,
+}

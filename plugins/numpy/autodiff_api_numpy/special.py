@@ -64,6 +64,29 @@ def _scipy(name: str) -> Any:
 
 
 # SciPy's own of these are Python: for 8x8 float32 softmax takes 8 µs, log_softmax 14, logsumexp 57, these 5, 5, 7.
+ENOUGH = 1e-7  # the least sum of a row of exponentials that loses no digit of float32
+
+
+def exponentials(rows: Any, places: Any = None) -> tuple[Any, Any, Any]:
+    """Return exp(x - m) of a matrix, the sums of its rows, and x - m at flat `places`; m is a row's greatest number.
+
+    Without places one number does for all rows, as long as it leaves each row something: NumPy finds it 20 times as
+    fast as that of each of 1000 rows of 32. A product with ones sums 6 times as fast.
+    """
+    ones = np.ones(rows.shape[1], dtype=rows.dtype)
+    for axis in (None, 1) if places is None else (1,):
+        e = np.subtract(rows, np.maximum.reduce(rows, axis, keepdims=True), order="C")
+        picked = None if places is None else e.take(places)
+        np.exp(e, out=e)
+        sums = e.dot(ones)
+        if axis is None and np.minimum.reduce(sums) > ENOUGH:  # not for nan
+            break
+    return e, sums, picked
+
+
+def has_rows(x: Any, axis: Any) -> bool:
+    """Tell whether `exponentials` takes this array and axis."""
+    return getattr(x, "ndim", 0) > 0 and axis in (-1, x.ndim - 1) and x.dtype.char in "fd" and x.size > 0
 
 
 def log_softmax(x: Any, axis: Any = None) -> Any:
@@ -82,6 +105,10 @@ def softmax(x: Any, axis: Any = None) -> Any:
     >>> softmax(np.asarray([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
+    if has_rows(x, axis):
+        e, sums, _ = exponentials(x.reshape(-1, x.shape[-1]))
+        e *= np.reciprocal(sums, out=sums)[:, None]
+        return e.reshape(x.shape)
     e = np.exp(x - np.maximum.reduce(x.real, axis, keepdims=True))
     return e / np.add.reduce(e, axis, keepdims=True)
 
