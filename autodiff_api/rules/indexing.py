@@ -44,13 +44,19 @@ def take_x(t: Any, x_shape: Shape, indices: Any, axis: int | None, xp: Any) -> A
     return getitem_x(t, x_shape, along(axis, len(x_shape), indices), xp)
 
 
-def take_along_axis_x(t: Any, x_shape: Shape, indices: Any, axis: int, xp: Any) -> Any:
+def take_along_axis_x(t: Any, x_shape: Shape, indices: Any, indices_device: Any, axis: int, xp: Any) -> Any:
     """Scatter to integer arrays that index `x[key]` as `take_along_axis` does."""
-    indices = xp.broadcast_to(indices, t.shape)
-    ones = xp.ones_like(indices)
-    key = [xp.cumulative_sum(ones, axis=i) - 1 if n > 1 else xp.zeros_like(indices) for i, n in enumerate(x_shape)]
-    key[axis] = indices
+    key = [
+        xp.reshape(xp.arange(n, dtype=indices.dtype, device=indices_device), along_one(i, n, t.ndim))
+        for i, n in enumerate(x_shape)
+    ]
+    key[axis] = xp.broadcast_to(indices, t.shape)
     return getitem_x(t, x_shape, tuple(key), xp)
+
+
+def along_one(axis: int, n: int, ndim: int) -> Shape:
+    """Return the shape of an array with n elements on one axis and one on each other."""
+    return (*(1,) * axis, n, *(1,) * (ndim - axis - 1))
 
 
 def sort_order(x: Any, axis: int, descending: bool, xp: Any) -> Any:

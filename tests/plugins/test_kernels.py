@@ -91,6 +91,39 @@ def test_scatter_add(backend, case, name):
     same(backend, found, expected)
 
 
+ROWS = np.random.default_rng(1).integers(-30, 30, (20, 15))
+MANY = {
+    "rows": (ROWS[0], ...),
+    "many rows": ROWS,
+    "columns": (slice(None), ROWS[:, 0] // 2),
+    "many columns": (slice(None), ROWS // 2, ...),
+    "elements": (ROWS[:15], ROWS[:15].T // 2),
+    "columns of a slice": (slice(None, 20), ROWS[0] // 2),
+}
+
+
+@pytest.mark.parametrize("scipy", [True, False], ids=["", "without SciPy"])
+@pytest.mark.parametrize("start", [True, False], ids=["zeros", "numbers"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "int32", "float16"])
+@pytest.mark.parametrize("name", MANY)
+def test_scatter_add_of_many(name, dtype, start, scipy, monkeypatch):
+    """NumPy's kernel has ways of its own for those."""
+    backend, key = get_backend("numpy"), MANY[name]
+    if not scipy:
+        monkeypatch.setattr("autodiff_api_numpy.scatter._scipy", lambda: None)
+    x = np.broadcast_to(np.asarray(0, dtype), (30, 16, 5)) if start else np.ones((30, 16, 5), dtype)
+    values = np.arange(np.size(x[key])).reshape(np.shape(x[key])) % 3 + 1
+    expected = x.copy()
+    np.add.at(expected, key, values.astype(dtype))
+    same(backend, backend.kernels["scatter_add"](x, key, values), expected)
+
+
+@pytest.mark.parametrize("key", [(ROWS + 1, ...), (slice(None), ROWS), (ROWS[:15], ROWS[:15] - 3)], ids=str)
+def test_scatter_add_of_many_out_of_bounds(key):
+    with pytest.raises(IndexError, match=r"out of bounds for axis [01] with size"):
+        get_backend("numpy").kernels["scatter_add"](np.zeros((30, 16)), key, 1.0)
+
+
 @pytest.mark.parametrize("kernel", ["setitem", "scatter_add"])
 @pytest.mark.parametrize("value", [2.0, np.float64(2.0), np.arange(3.0)], ids=["float", "0-d", "1-d"])
 def test_the_dtype_stays(backend, kernel, value):

@@ -10,7 +10,7 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import convolution, linalg, network, optim, special, standard
+from . import convolution, linalg, network, optim, scatter, special, standard
 from .into import INTO
 from .kernels import KERNELS
 
@@ -37,6 +37,7 @@ BACKEND = Backend(
         **linalg.KERNELS,
         **network.KERNELS,
         **optim.KERNELS,
+        **scatter.KERNELS,
         **special.KERNELS,
         "to_device": place,
     },
