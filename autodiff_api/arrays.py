@@ -112,7 +112,7 @@ class Array:
     @property
     def T(self) -> Self:
         """The transpose of a matrix."""
-        if self.ndim != 2:
+        if len(self.shape) != 2:
             raise ValueError(f"T is for matrices, not shape {self.shape}; use mT, or permute_dims with axes")
         return self._xp.matrix_transpose(self)
 

@@ -151,7 +151,7 @@ def reading(cls: Any, op: Op, otherwise: Callable[..., Any]) -> Callable[..., An
 
     def call(x: Any, key: Any, /) -> Any:
         parts = key if key.__class__ is tuple else (key,)
-        if x.__class__ is not cls or not x._hidden or not all(map(is_plain, parts)):
+        if x.__class__ is not cls or not x._hidden or not is_plain(parts):
             return otherwise(x, key)
         try:
             out = kernel(x._value, (full, *parts))

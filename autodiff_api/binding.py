@@ -10,13 +10,13 @@ from .arrays import BINARY, COMPARE, UNARY
 from .backends import Backend, backend_of, default_backend, extra_ops, get_backend
 from .errors import BackendMismatchError, GradientError
 from .graph import Leaf, Node
-from .keys import index_value, is_basic, plain_key
+from .keys import index_value, is_basic, is_plain, plain_key
 from .modes import mode
 from .namespaces import Bound, Lower, Namespace
 from .record import Several, Single, binary, comparison, constant, decomposition, defer, single, unary
 from .rules import OPS, Op
 from .tensors import Tensor
-from .views import Derivation, ViewMixin, make_view, viewable
+from .views import ViewMixin, viewable, viewer
 
 
 def bind(cls: Any, op: Op) -> Callable[..., Any]:
@@ -79,56 +79,44 @@ def _in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def _viewing(cls: Any, recorder: Single) -> Callable[..., Any]:
     """Bind an op whose result looks through to its argument."""
-    view_class, unwrap, sort, record = cls._view_class, recorder.unwrap, recorder.statics, recorder.record
+    view, sort, otherwise = viewer(cls._view_class, recorder), recorder.statics, single(recorder)
 
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
-        statics = sort(x, *args, **kwargs)
-        value, node = unwrap(x)
-        if value is NotImplemented:
-            return recorder.bound.hand_on(x, (x, *args), kwargs)
-        recording = mode().recording
-        out, made = record(value, node if recording else None, statics)
-        if not isinstance(x, cls):
-            return cls._make(recorder.bound.keep(x, out), made)
-        return make_view(view_class, x, Derivation(recorder, statics, recording), out, made)
+        return view(x, sort(x, *args, **kwargs)) if isinstance(x, cls) else otherwise(x, *args, **kwargs)
 
     return call
 
 
 def _reshape(cls: Any, bound: Bound) -> Callable[..., Any]:
     """Bind reshape: a view where the base's strides allow one; what the engine copies is its own affair."""
-    view = _viewing(cls, Single(bound))
+    recorder, view_class = Single(bound), cls._view_class
+    view, otherwise = viewer(view_class, recorder), single(recorder)
 
     def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Any:
-        result = view(x, shape)
-        stays = not isinstance(x, ViewMixin) or viewable(x, result.shape)
+        if not isinstance(x, cls):
+            return otherwise(x, shape, copy=copy)
+        result = view(x, (shape, None))
+        stays = x.__class__ is not view_class or viewable(x, result._own_value.shape)
         if copy is False and not stays:
             raise ValueError(f"reshape to {shape}: the elements of this view don't lie so that it needs no copy")
-        return result if stays and not copy else result._xp.array_class._make(result._value, result._node)
+        return result if stays and not copy else cls._make(result._own_value, result._own_node)
 
     return reshape
 
 
 def _getitem(cls: Any, bound: Bound, views: bool = True) -> Callable[..., Any]:
-    recorder, view_class, value_of = Single(bound), cls._view_class, index_value(cls)
-    unwrap, record = recorder.unwrap, recorder.record
+    recorder, value_of = Single(bound), index_value(cls)
+    view, otherwise = viewer(cls._view_class, recorder), single(recorder)
 
     def getitem(x: Any, key: Any, /) -> Any:
-        if x.__class__ is cls:
-            value, node = x._value, x._node
-        else:
-            value, node = unwrap(x)
-            if value is NotImplemented:
-                return bound.hand_on(x, (x, key))
-        try:
-            key = plain_key(key, value_of)
-        except BackendMismatchError:
-            return bound.hand_on_key(key, (x, key))
-        recording = mode().recording
-        out, made = record(value, node if recording else None, (key,))
-        if not views or not isinstance(x, cls) or not is_basic(key):
-            return cls._make(bound.keep(x, out), made)
-        return make_view(view_class, x, Derivation(recorder, (key,), recording), out, made)
+        basic = key.__class__ is int or is_plain(key)
+        if not basic:
+            try:
+                key = plain_key(key, value_of)
+            except BackendMismatchError:
+                return bound.hand_on_key(key, (x, key))
+            basic = is_basic(key)
+        return view(x, (key,)) if basic and views and isinstance(x, cls) else otherwise(x, key)
 
     return getitem
 
@@ -194,7 +182,7 @@ def _register(backend: Any, cls: Any) -> None:
         return
 
     def flatten(x: Any) -> tuple[tuple[Any, ...], Any]:
-        if x._node.__class__ is Node and mode().transforming:
+        if isinstance(x._node, Node) and mode().transforming:
             raise GradientError(
                 f"a tensor of shape {tuple(x.shape)} whose gradient is being taken was taken apart by {backend.name}, "
                 "to be compiled or as a tree, and its history would be lost: transform inside, as in jit(grad(f)), and "
@@ -223,7 +211,7 @@ def make_namespace(backend: Backend) -> Namespace:
         "_bind": classmethod(bind), "_bind_plain": classmethod(bind_plain), "_rebuild": staticmethod(rebuild),
     }  # fmt: skip
     xp.array_class = type("Tensor", (Tensor,), body)
-    slots = ("_root", "_parent", "_seen", "_how", "_own_value", "_own_node", "_strides")
+    slots = ("_root", "_parent", "_seen", "_recorder", "_statics", "_recording", "_own_value", "_own_node", "_strides")
     view = type("Tensor", (ViewMixin, xp.array_class), {"__slots__": slots, "__module__": Tensor.__module__})
     xp.array_class._view_class = view
     _operators(xp.array_class)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from .arrays import Array
 from .errors import GraphError, ShapeError
-from .views import ViewMixin, check_writable, write
+from .views import ViewMixin, check_writable, is_item, write
 
 
 class InPlace(Array):
@@ -36,7 +36,7 @@ class InPlace(Array):
         return self._assign(result)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if isinstance(value, ViewMixin) and value._parent is self and value._how.is_item(key):
+        if isinstance(value, ViewMixin) and value._parent is self and is_item(value, key):
             return  # the end of `x[key] += y`: the view has written through already
         check_writable(self, part=True)
         if isinstance(value, list | tuple):

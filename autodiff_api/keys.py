@@ -11,6 +11,8 @@ import numpy as np
 from .arrays import Array
 from .namespaces import mismatch
 
+BOUNDS = (int, type(None))  # the types of what a plain slice stands between
+
 
 def is_basic(key: Any) -> bool:
     """Tell whether a key is made of integers, slices, None and Ellipsis: then indexing is a view."""
@@ -23,10 +25,12 @@ def is_basic(key: Any) -> bool:
     return not isinstance(key, bool) and hasattr(key, "__index__")
 
 
-def is_plain(part: Any) -> bool:
-    """Tell whether a part of a key is an integer, a slice between integers, None or Ellipsis, and no array."""
-    kind = part.__class__
-    return kind is int or part is None or part is Ellipsis or (kind is slice and _plain_slice(part))
+def is_plain(key: Any) -> bool:
+    """Tell whether a key is made of integers, slices between integers, None and Ellipsis: no array, nothing traced."""
+    kind = key.__class__
+    if kind is tuple:
+        return all(map(is_plain, key))
+    return kind is int or key is None or key is Ellipsis or (kind is slice and _plain_slice(key))
 
 
 def plain_key(key: Any, value_of: Callable[[Any], Any]) -> Any:
@@ -42,7 +46,7 @@ def plain_key(key: Any, value_of: Callable[[Any], Any]) -> Any:
 
 
 def _plain_slice(key: slice) -> bool:
-    return all(v is None or v.__class__ is int for v in (key.start, key.stop, key.step))
+    return key.start.__class__ in BOUNDS and key.stop.__class__ in BOUNDS and key.step.__class__ in BOUNDS
 
 
 def index_value(cls: Any) -> Callable[[Any], Any]:

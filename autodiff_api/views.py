@@ -10,12 +10,9 @@ rebound tells the others: a detached tensor must not keep alive the graph that i
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from .arrays import still
 from .errors import InplaceError
@@ -24,6 +21,9 @@ from .modes import mark, mode, no_grad, rare_used
 from .record import Single
 from .rules.kinds import derivative
 from .rules.linalg import diagonal_x
+from .strides import STRIDES, contiguous, regrouped
+
+new_object = object.__new__
 
 
 class ViewMixin:
@@ -34,10 +34,12 @@ class ViewMixin:
     _root: Any  # the tensor at the end of the chain of bases, which holds the data
     _parent: Any  # the tensor that this is a view of
     _seen: Any  # the root's value that `_own_value` was derived from
-    _how: Derivation
+    _recorder: Single  # how it comes from its parent: the op,
+    _statics: tuple[Any, ...]  # its static arguments,
+    _recording: bool  # and whether that may be recorded
     _own_value: Any
     _own_node: Edge | None
-    _strides: tuple[int, ...]  # those that a contiguous root would give it; set when a reshape asks
+    _strides: tuple[int, ...] | None  # those that a contiguous root would give it; found when a reshape asks
 
     @property
     def _value(self) -> Any:
@@ -61,36 +63,20 @@ class ViewMixin:
         self._own_node = node  # type: ignore[misc]  # the bound view class has the slots
 
 
-class Derivation:
-    """How a view comes from its base, and how a new value of the view becomes one of the base."""
-
-    __slots__ = ("recorder", "recording", "statics")
-
-    def __init__(self, recorder: Single, statics: tuple[Any, ...], recording: bool) -> None:
-        self.recorder, self.statics, self.recording = recorder, statics, recording
-
-    def is_item(self, key: Any) -> bool:
-        """Tell whether the view is `base[key]`, for this very key."""
-        return self.recorder.bound.op.name == "getitem" and self.statics[0] is key
-
-    def derive(self, parent: Any) -> tuple[Any, Edge | None]:
-        """Return the view's value and node, from its base as it is now."""
-        return self.recorder.record(parent._value, parent._node if self.recording else None, self.statics)
-
-    def write(self, parent: Any, new: Any) -> Any:
-        """Return what the base becomes when the view becomes `new`: where(Lᵀ1, Lᵀnew, base)."""
-        bound = self.recorder.bound
-        xp, op = bound.xp, bound.op
-        if not self.recording and mode().recording and (parent.requires_grad or new.requires_grad):
-            raise InplaceError(
-                "A view was created in no_grad mode and is being modified inplace with grad mode enabled: its base "
-                "could not tell where the gradient goes. Make the view, or the change, in the other mode."
-            )
-        special = WRITES.get(op.name)
-        if special is not None:
-            return special(parent, new, self.statics, xp)
-        rule = derivative(op, (True,))
-        return rule.pull(new, rule.pick(parent, None, self.statics), xp)[0]
+def _transposed(view: Any, new: Any) -> Any:
+    """Return what the view's parent becomes when the view becomes `new`: where(Lᵀ1, Lᵀnew, parent)."""
+    parent, statics, bound = view._parent, view._statics, view._recorder.bound
+    xp, op = bound.xp, bound.op
+    if not view._recording and mode().recording and (parent.requires_grad or new.requires_grad):
+        raise InplaceError(
+            "A view was created in no_grad mode and is being modified inplace with grad mode enabled: its base "
+            "could not tell where the gradient goes. Make the view, or the change, in the other mode."
+        )
+    special = WRITES.get(op.name)
+    if special is not None:
+        return special(parent, new, statics, xp)
+    rule = derivative(op, (True,))
+    return rule.pull(new, rule.pick(parent, None, statics), xp)[0]
 
 
 def _write_broadcast(parent: Any, new: Any, statics: tuple[Any, ...], xp: Any) -> Any:
@@ -119,16 +105,41 @@ WRITES: dict[str, Callable[[Any, Any, tuple[Any, ...], Any], Any]] = {
 }
 
 
-def make_view(view_class: Any, base: Any, how: Any, value: Any, node: Edge | None) -> Any:
-    """Return a view of `base` that currently has this value and node."""
-    view = object.__new__(view_class)
-    root = base._root if isinstance(base, ViewMixin) else base
-    view._root, view._parent, view._how = root, base, how
-    view._seen = root._value
-    view._own_value, view._own_node = value, node
-    if rare_used:
-        mark(view)
-    return view
+def viewer(view_class: Any, recorder: Single) -> Callable[[Any, tuple[Any, ...]], Any]:
+    """Return a function that makes of a tensor, or of a view, the view that an op shows with its static arguments."""
+    record, kernel, invoke = recorder.record, recorder.bound.kernel, recorder.bound.invoke
+
+    def view_of(x: Any, statics: tuple[Any, ...]) -> Any:
+        if x.__class__ is view_class:
+            root = x._root
+            if root._value is not x._seen:
+                refresh(x)
+            value, node = x._own_value, x._own_node
+        else:
+            root, value, node = x, x._value, x._node
+        recording = mode().recording
+        view = new_object(view_class)
+        if node is None or not recording:
+            try:
+                view._own_value = invoke(kernel, (value,), statics)
+            except (IndexError, TypeError, ValueError):
+                record(value, None, statics)  # which explains
+                raise
+            view._own_node = None
+        else:
+            view._own_value, view._own_node = record(value, node, statics)
+        view._root, view._parent, view._seen = root, x, root._value
+        view._recorder, view._statics, view._recording, view._strides = recorder, statics, recording, None
+        if rare_used:
+            mark(view)
+        return view
+
+    return view_of
+
+
+def is_item(view: Any, key: Any) -> bool:
+    """Tell whether a view is its parent's item, for this very key."""
+    return view._recorder.bound.op.name == "getitem" and view._statics[0] is key
 
 
 def refresh(view: Any) -> None:
@@ -142,7 +153,8 @@ def refresh(view: Any) -> None:
         base = base._parent
     for view in reversed(stale):
         old = view._own_node
-        value, node = view._how.derive(view._parent)
+        parent = view._parent
+        value, node = view._recorder.record(parent._value, parent._node if view._recording else None, view._statics)
         if isinstance(old, Leaf):  # x[1:].requires_grad_(): still the same leaf
             old.rebind(value)
             node = old
@@ -165,7 +177,7 @@ def write(tensor: Any, new: Any) -> None:
             "of x.__array_namespace__()"
         )
     while isinstance(tensor, ViewMixin):
-        new, tensor = tensor._how.write(tensor._parent, new), tensor._parent
+        new, tensor = _transposed(tensor, new), tensor._parent
     rebind(tensor, new._value, new._node if mode().recording else tensor._node)
 
 
@@ -216,6 +228,30 @@ class Sharers:
         return [tensor for ref in self._refs if (tensor := ref()) is not None]
 
 
+def viewable(view: Any, shape: tuple[int, ...]) -> bool:
+    """Tell whether a reshape of a view could look at the same memory: PyTorch and NumPy copy otherwise.
+
+    Decided on the strides that a contiguous root would have, whatever the backend.
+    """
+    return regrouped(view._own_value.shape, strides_of(view), shape) is not None
+
+
+def strides_of(view: Any) -> tuple[int, ...]:
+    """Return the strides of a view. Each view keeps its own, so that a long chain of them is gone through once."""
+    chain: list[Any] = []
+    base: Any = view
+    while isinstance(base, ViewMixin) and base._strides is None:
+        chain.append(base)
+        base = base._parent
+    shape = base.shape
+    strides: Any = base._strides if isinstance(base, ViewMixin) else contiguous(shape)
+    for part in reversed(chain):
+        shown = part._own_value.shape
+        strides = STRIDES[part._recorder.bound.op.name](shown, shape, strides, *part._statics)
+        part._strides, shape = strides, shown
+    return strides  # type: ignore[no-any-return]
+
+
 def detached(tensor: Any) -> Any:
     """Return a tensor of the same data without history: of a view, the same view of the detached root."""
     chain = []
@@ -227,56 +263,6 @@ def detached(tensor: Any) -> Any:
     twin = tensor._xp.array_class._make(still(tensor._value))
     tensor._sharers.add(twin)
     for view in reversed(chain):
-        how = Derivation(view._how.recorder, view._how.statics, True)
-        twin = make_view(type(view), twin, how, view._value, None)
+        twin = viewer(type(view), view._recorder)(twin, view._statics)
+        twin._recording = True
     return twin
-
-
-def viewable(base: Any, shape: tuple[int, ...]) -> bool:
-    """Tell whether a reshape of `base` could look at the same memory: PyTorch and NumPy copy otherwise.
-
-    Decided on the strides that a contiguous root would have, whatever the backend.
-    """
-    try:
-        shadow_of(base).reshape(shape, copy=False)
-    except ValueError:
-        return False
-    return True
-
-
-def shadow_of(view: Any) -> Any:
-    """Return a NumPy array of one byte of memory that pretends to have the view's shape and strides.
-
-    Each view keeps its strides, so that a long chain of them is replayed once.
-    """
-    chain = []
-    while isinstance(view, ViewMixin) and not hasattr(view, "_strides"):
-        chain.append(view)
-        view = view._parent
-    strides = view._strides if isinstance(view, ViewMixin) else None
-    shadow = _pretend(view.shape, strides)
-    for view in reversed(chain):
-        shadow = _on_shadow(view._how, shadow)
-        view._strides = shadow.strides
-    return shadow
-
-
-def _pretend(shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Any:
-    if strides is None:
-        strides = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
-    return np.lib.stride_tricks.as_strided(np.empty(1, dtype=np.int8), shape, strides)
-
-
-def _on_shadow(how: Any, shadow: Any) -> Any:
-    bound = how.recorder.bound
-    name, statics = bound.op.name, how.statics
-    if name == "getitem":
-        parts = statics[0] if isinstance(statics[0], tuple) else statics
-        return shadow[tuple([0 if hasattr(part, "ndim") else part for part in parts])]
-    if name in ("real", "imag"):
-        return shadow
-    if name == "reshape":
-        return shadow.reshape(statics[0], copy=False)
-    if name == "linalg.diagonal":
-        return np.diagonal(shadow, statics[0], -2, -1)
-    return bound.invoke(getattr(np, name), (shadow,), statics)

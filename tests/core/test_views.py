@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 
 import autodiff_api as ad
+from autodiff_api.rules import OPS
+from autodiff_api.strides import STRIDES
+from autodiff_api.views import strides_of
+
+
+def test_every_view_has_strides():
+    assert set(STRIDES) == {name for name, op in OPS.items() if op.view}
 
 
 @pytest.fixture(params=["numpy", "jax"])
@@ -83,3 +93,52 @@ def test_an_optimizer_and_a_state_dict_write_in_place(xp):
     xp.sum(p).backward()
     ad.optim.SGD([p], lr=1.0).step()
     assert seen.tolist() == p.tolist() == [0.0, 1.0] and view.tolist() == [0.0]
+
+
+KEYS = (slice(None), slice(1, None), slice(None, None, 2), slice(-2, None), 0, None, ...)
+VIEWS = {  # name -> arguments that a view of an array can have, drawn at random
+    "broadcast_to": lambda x, r: [(2, *(3 if n == 1 else n for n in x.shape))],
+    "expand_dims": lambda x, r: [int(r.integers(-x.ndim - 1, x.ndim + 1))],
+    "getitem": lambda x, r: [tuple(KEYS[i] for i in (*r.integers(6, size=min(x.ndim, 2)), 6))],
+    "matrix_transpose": lambda x, r: [],
+    "moveaxis": lambda x, r: [int(r.integers(-x.ndim, x.ndim)), int(r.integers(x.ndim))],
+    "permute_dims": lambda x, r: [tuple(map(int, r.permutation(x.ndim)))],
+    "squeeze": lambda x, r: [tuple(i for i, n in enumerate(x.shape) if n == 1)],
+}
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_elements_lie_where_numpy_has_them(seed):
+    r = np.random.default_rng(seed)
+    shape = tuple(map(int, r.integers(1, 5, size=r.integers(2, 5))))
+    x, y = ad.zeros(shape), np.zeros(shape, dtype=np.int8)
+    for _ in range(4):
+        name = str(r.choice([*VIEWS]))
+        if y.ndim > 1 or name in ("broadcast_to", "expand_dims"):
+            arguments = VIEWS[name](y, r)
+            x, y = view(x, name, arguments), view(y, name, arguments)
+        n = y.size
+        for wanted in ((n,), (n // 2, 2), (2, n // 2), (*y.shape[:1], *y.shape[1:][::-1]), (1, *y.shape, 1)):
+            if math.prod(wanted) == n:
+                check_reshape(x, y, wanted)
+        if not n:
+            break
+
+
+def view(x, name, arguments):
+    if name == "getitem":
+        return x[arguments[0]]
+    return getattr(ad if isinstance(x, ad.Tensor) else np, name)(x, *arguments)
+
+
+def check_reshape(x, y, wanted):
+    try:
+        expected = y.reshape(wanted, copy=False).strides
+    except ValueError:
+        with pytest.raises(ValueError, match="needs no copy"):
+            x.reshape(wanted, copy=False)
+        return
+    strides = strides_of(x.reshape(wanted, copy=False))
+    assert [s for s, n in zip(strides, wanted, strict=True) if n > 1 and y.size] == [
+        s for s, n in zip(expected, wanted, strict=True) if n > 1 and y.size
+    ]

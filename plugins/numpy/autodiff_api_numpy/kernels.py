@@ -85,6 +85,14 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
+def expand_dims(x: Any, axis: Any) -> Any:
+    """Return `x` with a new axis of length 1: 4.0 and 0.4 µs."""
+    if axis.__class__ is not int or not -x.ndim <= axis <= x.ndim:
+        return np.expand_dims(x, axis)
+    shape, axis = x.shape, axis if axis >= 0 else axis + x.ndim + 1
+    return x.reshape((*shape[:axis], 1, *shape[axis:]))
+
+
 def max_(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """Return the largest elements: 3.2 and 1.3 µs."""
     return np.maximum.reduce(x, axis, keepdims=keepdims)
@@ -113,6 +121,7 @@ def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) 
 KERNELS: dict[str, Callable[..., Any]] = {
     "broadcast_to": broadcast_to,
     "complex": complex_,
+    "expand_dims": expand_dims,
     "expm1": expm1,
     "floor_divide": floor_divide,
     "getitem": operator.getitem,
