@@ -32,6 +32,12 @@ class Variable:
         """Whether it is a Python number."""
         return self.dtype.__class__ is type  # numpy.dtype("int64") == int holds
 
+    def twin(self) -> Variable:
+        """Return another variable of the same shape and dtype."""
+        twin = object.__new__(Variable)
+        twin.program, twin.shape, twin.dtype = self.program, self.shape, self.dtype
+        return twin
+
     def __repr__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
 

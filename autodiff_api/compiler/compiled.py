@@ -44,10 +44,12 @@ class Compiled:
         state: Any,
         static_argnums: Sequence[int],
         static_argnames: Sequence[str],
+        threads: int,
     ) -> None:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self._state = State(state)
+        self.threads = threads
         self._static = frozenset(static_argnums), frozenset(static_argnames)
         self._entries: dict[Any, Entry] = {}
         self._last: Entry | None = None
@@ -85,7 +87,8 @@ class Compiled:
             ) from None
         if entry is None:
             xp = levels.ground(levels.home(inputs))
-            entry = self._entries[key] = Entry(self.function, self._name, leaves, tree, Visit(self._state, look), xp)
+            visit = Visit(self._state, look)
+            entry = self._entries[key] = Entry(self.function, self._name, leaves, tree, visit, xp, self.threads)
         self._last = entry
         return entry, inputs
 
@@ -160,13 +163,15 @@ class Entry:
         tree: Tree,
         visit: Visit,
         xp: Namespace,
+        threads: int,
     ) -> None:
         self.function, self.tree, self.visit, self.xp = function, tree, visit, xp
         self.template = [None if is_input(x) else x.value if isinstance(x, Static) else x for x in leaves]
         self.places = [i for i, x in enumerate(leaves) if is_input(x)]
         self.needs = [isinstance(leaves[i], Tensor) and leaves[i].requires_grad for i in self.places]
         self.raw = not any(isinstance(x, Array) for x in leaves) and not visit.look.tensors
-        self.pure = Pure(name, self.flat, xp, [*_labels(tree, self.places), *visit.look.labels()])
+        labels = [*_labels(tree, self.places), *visit.look.labels()]
+        self.pure = Pure(name, self.flat, xp, labels, threads)
         self.result: tuple[list[Any], Tree] = [], tree  # leaves, or which output each is; and their structure
         self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
         self.read = self._reader(leaves)
@@ -253,6 +258,7 @@ def compile(
     state: Any = (),
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
+    threads: int = 1,
 ) -> Any:
     """Return a function that does the same as `function` and is faster: a program, for each kind of arguments one.
 
@@ -263,7 +269,8 @@ def compile(
 
     An engine with a compiler of its own compiles it: `jax.jit`. For NumPy the function runs once on traced arrays, and
     what it did is simplified and written out as Python, which `source()` shows. Compiled functions are differentiable,
-    to any order, and their derivatives are compiled too. What the function uses without being given it is a constant.
+    to any order, and their derivatives are compiled too. `threads` may share element-wise work on large arrays; an
+    engine's own compiler has settings of its own. What the function uses without being given it is a constant.
 
     Raises CompileError where what the function does depends on values, as in `if x > 0`.
 
@@ -280,4 +287,4 @@ def compile(
         state = function
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    return Compiled(function, state, numbers, names)
+    return Compiled(function, state, numbers, names, threads)

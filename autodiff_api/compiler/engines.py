@@ -7,15 +7,15 @@ returns what runs it on raw values of the same shapes and dtypes, and what it gi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 from .. import levels
 from ..namespaces import Namespace
 from ..program import Program
-from .emit import Runner, emitted
 from .simplify import simplified
+from .writing import Runner, written
 
 Flat = Callable[[list[Any]], list[Any]]
 Run = Callable[..., Sequence[Any]]
@@ -34,11 +34,13 @@ def tracing() -> Iterator[None]:
         _compiling.reset(token)
 
 
-def build(flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str]) -> tuple[Run, Sequence[Any]]:
+def build(
+    flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], threads: int
+) -> tuple[Run, Sequence[Any]]:
     """Return what runs a flat function of tensors of `xp`, and its outputs for `values`."""
     if xp._backend.compile is not None:
         return by_engine(flat, values, xp)
-    return by_program(flat, values, xp, labels)
+    return by_program(flat, values, xp, labels, threads)
 
 
 def by_engine(flat: Flat, values: Sequence[Any], xp: Namespace) -> tuple[Run, Sequence[Any]]:
@@ -54,7 +56,9 @@ def by_engine(flat: Flat, values: Sequence[Any], xp: Namespace) -> tuple[Run, Se
     return run, run(*values)
 
 
-def by_program(flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str]) -> tuple[Run, Sequence[Any]]:
+def by_program(
+    flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], threads: int
+) -> tuple[Run, Sequence[Any]]:
     """Run the function on traced arrays, simplify the program that results, and write it out."""
     traced: Any = xp._beside("traced")
     tensors, program = traced._tensors, Program()
@@ -62,5 +66,6 @@ def by_program(flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequenc
     with levels.entered(tensors), tracing():
         outputs = [levels.lift(x, tensors)._value for x in flat([make(traced.traced(v, program)) for v in values])]
     program.outputs = [x._value if x._place is None else x._place for x in outputs]
-    emission = emitted(simplified(program, xp._lower), labels, xp._backend.into)
-    return Runner(emission, xp._lower), [x._value for x in outputs]
+    backend, lower = xp._backend, xp._lower
+    emission = written(simplified(program, lower), labels, backend.into, lower, threads)
+    return Runner(emission, lower, backend.quiet or nullcontext), [x._value for x in outputs]

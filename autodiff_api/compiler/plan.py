@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from ..program import Instruction, Program, Variable, variables_in
+from ..program import Program, Variable, variables_in
+from ..rules import Op
 from ..rules.batching import is_each
 
 Into = Mapping[str, Callable[..., Any]]
@@ -27,6 +28,21 @@ class Slot:
         return bool(math.prod(x.shape) == self.size and x.dtype == self.dtype)
 
 
+class Part(Protocol):
+    """One thing that a program does: an instruction, or a group of them, which has no op."""
+
+    outputs: list[Variable]
+    several: Any
+
+    @property
+    def op(self) -> Op | None:
+        """The op, of an instruction."""
+
+    @property
+    def operands(self) -> Iterator[Variable]:
+        """The variables that it needs."""
+
+
 class Plan(NamedTuple):
     """What is known of a program's memory.
 
@@ -39,24 +55,25 @@ class Plan(NamedTuple):
     last: dict[int, list[Variable]]
 
 
-def planned(program: Program, into: Into, least: int = LEAST) -> Plan:
+def planned(program: Program, parts: Sequence[Part], into: Into) -> Plan:
     """Return a plan in which a value takes over the memory of one that is dead, or of an operand that dies with it.
 
-    Only what a kernel of `into` computes has planned memory, and only from `least` bytes on. What leaves the program,
+    Only what a kernel of `into` computes has planned memory, and only from `LEAST` bytes on. What leaves the program,
     or may share memory with what does, has no slot; but an element-wise result that leaves is computed in place of an
     operand, if that is a result too and nobody needs it any more.
     """
-    escapes, last = lives(program, into)
-    chains = chained(program, into, least, escapes, last)
+    escapes, last = lives(program, parts, into)
+    chains = chained(parts, into, escapes, last)
     slots: list[Slot] = []
     where: dict[Variable, Slot | Variable] = dict(chains)
     bound = escapes | set(chains) | set(chains.values())
     free: list[Slot] = []
-    for n, i in enumerate(program.instructions):
+    for n, part in enumerate(parts):
         dying = list(dict.fromkeys([s for x in last.get(n, ()) if isinstance(s := where.get(x), Slot)]))
-        out = i.outputs[0]
-        if fits(i, into) and out not in bound and nbytes(out) >= least:
-            own = [s for x in i.operands if x.shape == out.shape and (s := where.get(x)) in dying and is_each(i.op)]
+        for out in part.outputs if part.op is None else part.outputs[:1]:
+            if out in bound or nbytes(out) < LEAST or not fits(part, into):
+                continue
+            own = [s for x in part.operands if x.shape == out.shape and (s := where.get(x)) in dying and is_own(part)]
             slot = next((s for s in [*own, *free] if isinstance(s, Slot) and s.holds(out)), None)
             if slot is None:
                 slot = Slot(math.prod(out.shape), out.dtype)
@@ -71,18 +88,23 @@ def planned(program: Program, into: Into, least: int = LEAST) -> Plan:
     return Plan(slots, where, last)
 
 
-def lives(program: Program, into: Into) -> tuple[set[Variable], dict[int, list[Variable]]]:
+def is_own(part: Part) -> bool:
+    """Tell whether a part of a program may write its result over an operand that is as large."""
+    return part.op is not None and is_each(part.op)
+
+
+def lives(program: Program, parts: Sequence[Part], into: Into) -> tuple[set[Variable], dict[int, list[Variable]]]:
     """Return what leaves the program, or may share memory with it; and who dies with which instruction."""
     escapes = set(variables_in(program.outputs))
     last_use: dict[Variable, int] = {}
     bases: dict[Variable, set[Variable]] = {}  # of what may share memory with others: those others
-    for n, i in enumerate(program.instructions):
+    for n, i in enumerate(parts):
         for x in i.operands:
             for y in (x, *bases.get(x, ())):
                 last_use[y] = n
         for out in i.outputs:
             last_use[out] = n
-            if i.op.name not in into:
+            if i.op is not None and i.op.name not in into:
                 bases[out] = {y for x in i.operands for y in (x, *bases.get(x, ()))}
     for x in list(escapes):
         escapes |= bases.get(x, set())
@@ -94,15 +116,15 @@ def lives(program: Program, into: Into) -> tuple[set[Variable], dict[int, list[V
 
 
 def chained(
-    program: Program, into: Into, least: int, escapes: set[Variable], last: dict[int, list[Variable]]
+    parts: Sequence[Part], into: Into, escapes: set[Variable], last: dict[int, list[Variable]]
 ) -> dict[Variable, Variable]:
     """Return, for what leaves the program, the operand whose memory it takes over; for that operand too, and so on."""
-    made = {x: i for i in program.instructions if fits(i, into) for x in i.outputs}
+    made = {x for i in parts if fits(i, into) for x in i.outputs}
     found: dict[Variable, Variable] = {}
     leaving = set(escapes)
-    for n, i in reversed(list(enumerate(program.instructions))):
+    for n, i in reversed(list(enumerate(parts))):
         out = i.outputs[0]
-        if out not in leaving or not fits(i, into) or not is_each(i.op) or nbytes(out) < least:
+        if out not in leaving or not fits(i, into) or not is_own(i) or nbytes(out) < LEAST:
             continue
         for x in i.operands:
             if x in made and x in last.get(n, ()) and (x.shape, x.dtype) == (out.shape, out.dtype):
@@ -113,12 +135,14 @@ def chained(
 
 
 def nbytes(x: Variable) -> int:
-    """Return how much memory an array takes."""
-    return math.prod(x.shape) * int(getattr(x.dtype, "itemsize", 8))
+    """Return how much memory an array takes; -1 for one without axes, which may be a number to its engine."""
+    return -1 if not x.shape else math.prod(x.shape) * int(getattr(x.dtype, "itemsize", 8))
 
 
-def fits(i: Instruction, into: Into) -> bool:
+def fits(i: Part, into: Into) -> bool:
     """Tell whether an instruction can be computed into given memory: of real floating numbers, and truth values."""
+    if i.op is None:
+        return True
     return i.op.name in into and not i.several and all(is_plain(x) for x in (*i.outputs, *i.operands))
 
 

@@ -60,8 +60,7 @@ def simplified(program: Program, xp: Any) -> Program:
             if not isinstance(found, Simpler):
                 by[i.outputs[0]] = found
                 break
-            i.op, i.arrays, i.statics = OPS[found.name], found.arrays, found.statics
-            i.function = xp.kernel(found.name)
+            kept += _become(i, found, facts)
         if found is not None:
             continue
         key = (i.op.name, id(i.function), _key(i.arrays), _key(i.statics))
@@ -74,6 +73,22 @@ def simplified(program: Program, xp: Any) -> Program:
     program.outputs = replaced(program.outputs, by)
     program.instructions = _needed(kept, program.outputs)
     return program
+
+
+def _become(i: Instruction, simpler: Simpler, facts: Facts) -> list[Instruction]:
+    """Let an instruction be a simpler one; return those that come before it, for operands that are simpler ones too."""
+    before: list[Instruction] = []
+    arrays = []
+    for x in simpler.arrays:
+        if isinstance(x, Simpler):
+            made = Instruction(i.op, i.function, [], (), [i.outputs[0].twin()], 0)
+            before += [*_become(made, x, facts), made]
+            facts.made[made.outputs[0]] = made
+            x = made.outputs[0]
+        arrays.append(x)
+    i.op, i.arrays, i.statics = OPS[simpler.name], arrays, simpler.statics
+    i.function = facts.xp.kernel(simpler.name)
+    return before
 
 
 def _key(x: Any) -> Any:
@@ -160,6 +175,22 @@ def _subtract(i: Instruction, out: Variable, facts: Facts) -> Any:
     return _neutral(i, out, facts, 0, right_only=True)
 
 
+def _multiply(i: Instruction, out: Variable, facts: Facts) -> Any:
+    for x, y in ((i.arrays[0], i.arrays[1]), (i.arrays[1], i.arrays[0])):
+        negated, quotient = facts.by(x, "negative"), facts.by(x, "divide")
+        if negated is not None and not is_number(y):
+            return Simpler("negative", [Simpler("multiply", [negated.arrays[0], y])])
+        if quotient is not None and facts.number(quotient.arrays[0]) == 1 and _same(x, out):
+            return Simpler("divide", [y, quotient.arrays[1]])
+    return _neutral(i, out, facts, 1)
+
+
+def _pow(i: Instruction, out: Variable, facts: Facts) -> Any:
+    if facts.number(i.arrays[1]) == 2 and _same(i.arrays[0], out):
+        return Simpler("multiply", [i.arrays[0], i.arrays[0]])  # which is exactly that, and faster
+    return _neutral(i, out, facts, 1, right_only=True)
+
+
 def _unchanged(i: Instruction, out: Variable, facts: Facts) -> Any:
     """Return the operand of what gives it back as it is: a cast to its dtype, a reshape to its shape."""
     return i.arrays[0] if _same(i.arrays[0], out) else None
@@ -222,11 +253,11 @@ IDENTITIES: dict[str, Callable[[Instruction, Variable, Facts], Any]] = {
     "conj": lambda i, out, facts: None if "complex" in str(out.dtype) else i.arrays[0],
     "divide": lambda i, out, facts: _neutral(i, out, facts, 1, right_only=True),
     "matrix_transpose": _undone("matrix_transpose"),
-    "multiply": lambda i, out, facts: _neutral(i, out, facts, 1),
+    "multiply": _multiply,
     "negative": _undone("negative"),
     "permute_dims": _permute,
     "positive": _unchanged,
-    "pow": lambda i, out, facts: _neutral(i, out, facts, 1, right_only=True),
+    "pow": _pow,
     "real": _unchanged,
     "reshape": _reshape,
     "subtract": _subtract,

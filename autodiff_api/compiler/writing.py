@@ -1,0 +1,84 @@
+"""A program written out: its source, the memory it works in, and what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+from ..program import Program, Variable
+from .blocks import Group, grouped
+from .emit import Names, call_text, compiled, function_name, heading
+from .loops import Loop
+from .plan import Into, Slot, fits, planned
+
+
+def written(program: Program, labels: Sequence[str], into: Into, xp: Any, threads: int) -> Emission:
+    """Return a program as Python source, and what the names in it mean."""
+    names, parts = Names(), grouped(program, into)
+    plan = planned(program, parts, into)
+    lines = [heading(program, labels, names)]
+    functions: list[str] = []
+    memory = {(slot, shape): names.fresh(f"b{n}") for n, slot in enumerate(plan.slots) for shape in slot.shapes}
+    if memory:
+        lines.append(f"    {', '.join(memory.values())}, = arena")
+
+    def place(x: Variable) -> str | None:
+        """Return the memory that a result is planned to take over."""
+        where = plan.where.get(x)
+        return None if where is None else names.word(where) if isinstance(where, Variable) else memory[where, x.shape]
+
+    for n, part in enumerate(parts):
+        if isinstance(part, Group):
+            function, body = Loop(part, names, into, xp, place).lines(threads)
+            functions += [*function, ""]
+        else:
+            function_of = into[part.op.name] if fits(part, into) else part.function
+            made = ", ".join([names.variable(x, function_name(part.op.name)) for x in part.outputs])
+            text = call_text(names, part, function_of, place(part.outputs[0]))
+            body = [f"{made}{',' if part.several == 1 else ''} = {text}"]
+        dead = [names.variable(x) for x in plan.last.get(n, ()) if x not in plan.where and x not in program.inputs]
+        if dead and n + 1 < len(parts):
+            body.append(f"del {', '.join(dead)}")
+        lines += [f"    {line}" for line in body]
+    lines.append(f"    return ({''.join(f'{names.word(x)}, ' for x in program.outputs)})")
+    return Emission("\n".join([*functions, *lines]) + "\n", names.scope, plan.slots)
+
+
+class Emission(NamedTuple):
+    """A program's source, what the names in it mean, and the memory that it works in."""
+
+    source: str
+    scope: dict[str, Any]
+    slots: list[Slot]
+
+
+class Runner:
+    """A program that runs: `runner(*inputs)` gives its outputs.
+
+    Memory is kept from call to call; calls that overlap, in threads, have memory of their own.
+    """
+
+    def __init__(self, emission: Emission, xp: Any, quiet: Callable[[], Any] = nullcontext) -> None:
+        self.source, self._slots, self._xp, self._quiet = emission.source, emission.slots, xp, quiet
+        self._run = compiled(emission.source, emission.scope)
+        self._arenas: list[list[Any]] = []
+
+    def __call__(self, *inputs: Any) -> tuple[Any, ...]:
+        """Run the program."""
+        try:
+            arena = self._arenas.pop()
+        except IndexError:
+            arena = self._arena()
+        with self._quiet():  # as under a compiler: half of what a `where` chooses from may well divide by zero
+            outputs: tuple[Any, ...] = self._run(arena, *inputs)
+        self._arenas.append(arena)
+        return outputs
+
+    def _arena(self) -> list[Any]:
+        xp = self._xp
+        arena = []
+        for slot in self._slots:
+            memory = xp.empty((slot.size,), dtype=slot.dtype)
+            arena += [xp.reshape(memory, shape) for shape in slot.shapes]
+        return arena
