@@ -59,7 +59,7 @@ def folded(call: Call, joint: Joint, arrays: Sequence[Any], hidden: Sequence[boo
         flat = [joined(x, axis, 1, xp) for x, axis in zip(arrays, joint.groups[:2], strict=True)]
         return parted(call(*flat, n * groups), n, joint.groups[2], 1, xp)
     which, flat = hidden.index(True), list(arrays)
-    n, shared = arrays[which].shape[0], joint[which]
+    n, shared = arrays[which].shape[0], joint.second if which else joint.first
     flat[which] = joined(arrays[which], shared.axis, groups if shared.grouped else 1, xp)
     return parted(call(*flat, groups), n, shared.there, groups if shared.grouped_there else 1, xp)
 

@@ -108,7 +108,7 @@ def conv(
 
 def per_axis(name: str, n: int, what: str, given: Sizes) -> tuple[int, ...]:
     """Return a number for each of `n` axes."""
-    found = (int(given),) * n if hasattr(given, "__index__") else tuple(map(int, given))  # type: ignore[arg-type]
+    found = tuple(map(int, given)) if isinstance(given, Sequence) else (int(given),) * n
     if len(found) == 1:
         return found * n
     if len(found) != n:

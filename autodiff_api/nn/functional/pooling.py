@@ -206,13 +206,14 @@ def windows(
     window = positive(name, n, "kernel_size", kernel_size)
     steps = window if stride is None else positive(name, n, "stride", stride)
     own = per_axis(name, n, "padding", padding)
-    if any(not 0 <= 2 * pad <= k for pad, k in zip(own, window, strict=True)):
-        raise ArgumentError(f"{name}(): pad should be at most half of kernel_size, got {padding} of {kernel_size}.")
     if input.ndim not in (n + 1, n + 2):
         raise ShapeError(f"{name}(): Expected {n + 1}D or {n + 2}D (batch mode) input, but got: {list(input.shape)}")
     spans = [d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True)]
+    if any(not 0 <= 2 * pad <= span for pad, span in zip(own, spans, strict=True)):
+        raise ArgumentError(f"{name}(): pad should be at most half of the window of {spans}, got padding={padding}.")
     sizes = tuple(input.shape[-n:])
-    around = tuple([(pad, reach(*axis, pad, ceil_mode)) for *axis, pad in zip(sizes, spans, steps, own, strict=True)])
+    axes = zip(sizes, spans, steps, own, strict=True)
+    around = tuple([(pad, reach(size, span, step, pad, ceil_mode)) for size, span, step, pad in axes])
     if any(size + sum(widths) < span for size, widths, span in zip(sizes, around, spans, strict=True)):
         raise ShapeError(
             f"{name}(): Output size is too small for input of size {list(input.shape)} and windows of {spans}"

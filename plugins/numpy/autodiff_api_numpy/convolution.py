@@ -62,7 +62,7 @@ def windows(x: Any, window: Shape, out: Shape, stride: Shape, dilation: Shape, g
     n, c = x.shape[0], x.shape[-1] // groups
     rows = n * math.prod(out)
     if c < 4:
-        found = np.empty((groups, *window, c, n, *out), dtype=x.dtype)
+        found: Any = np.empty((groups, *window, c, n, *out), dtype=x.dtype)
         split = np.moveaxis(x.reshape(*x.shape[:-1], groups, c), (-2, -1), (0, 1))
         for place, key in places(window, out, stride, dilation):
             found[(slice(None), *place)] = split[(slice(None), slice(None), *key)]
