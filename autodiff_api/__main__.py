@@ -1,4 +1,4 @@
-"""The command line: ``python -m autodiff_api plugins``, ``conformance`` and ``census``."""
+"""The command line: ``python -m autodiff_api plugins``, ``conformance``, ``bench`` and ``census``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autodiff_api.backends import PLUGIN_API, list_backends
 from autodiff_api.errors import AutodiffError
+from autodiff_api.testing.bench.command import add_arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--json", metavar="FILE", help="write the matrix as JSON, for tools")
     command.add_argument("--markdown", metavar="FILE", help="write the matrix as a page")
     command.set_defaults(run=conformance)
+
+    command = commands.add_parser("bench", help="measure what the library costs, beside its peers")
+    add_arguments(command)
+    command.set_defaults(run=bench)
 
     command = commands.add_parser("census", help="count the standard's functions by how they are differentiated")
     command.set_defaults(run=census)
@@ -71,6 +76,32 @@ def conformance(options: argparse.Namespace) -> int:
         if path:
             Path(path).write_text(text(), encoding="utf-8")
     return 1 if failures else 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure, print the table, and write it where it is wanted; return 1 if `--check` finds a bar missed."""
+    from autodiff_api.testing.bench import command, machine, page, report
+
+    try:
+        if options.list:
+            print_table(["chapter", "work", "what it is"], [*command.listing()])
+            return 0
+        results = []
+        for result in command.measure(options):
+            results.append(result)
+            print(f"{result.name}, threads: {result.threads}", file=sys.stderr)
+    except ValueError as error:  # what was asked for is not there
+        print(error, file=sys.stderr)
+        return 2
+    print_table(*report.table(results))
+    print("", *report.remarks(results), report.summary(results), sep="\n")
+    facts = machine.facts()
+    if options.json:
+        Path(options.json).write_text(report.as_json(results, facts), encoding="utf-8")
+    if options.markdown:
+        page.write(Path(options.markdown), results, facts, command.spelled(options))
+    failed = any(result.failures for result in results)
+    return int(failed or (options.check and not all(result.passed for result in results)))
 
 
 def census(options: argparse.Namespace) -> int:
