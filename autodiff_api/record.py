@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .errors import GraphError
-from .graph import MANY, Node, Recipe
+from .graph import MANY, Node, Recipe, new_node
 from .modes import mark, mode, rare_used, recorded
 from .namespaces import Bound, backend_name
 from .rules.kinds import binder_of, statics_of
@@ -86,7 +86,7 @@ def unary(bound: Bound, foreign: Function) -> Function:
             return result
         if recipe is None:
             recipe = recipe_for((True,))
-        result._node = Node(recipe, (), (node,), recipe.pick(value, out, ()), out.shape, out.dtype)
+        result._node = new_node(recipe, (), (node,), recipe.pick(value, out, ()), out.shape, out.dtype)
         if rare_used:
             recorded(result._node)
         return result
@@ -137,7 +137,7 @@ def binary(bound: Bound, foreign: Function) -> Function:
             n1 = v1 = v1 if x1.__class__ is tensor else keep(x1, v1)
         else:
             recipe = both or (both := recipe_for((True, True)))
-        result._node = Node(recipe, (), (n1, n2), recipe.pick(v1, v2, out, ()), out.shape, out.dtype)
+        result._node = new_node(recipe, (), (n1, n2), recipe.pick(v1, v2, out, ()), out.shape, out.dtype)
         if rare_used:
             look(result._node, (x1, x2))
         return result
@@ -228,7 +228,7 @@ class Single(Recorder):
         recipe = self._recipe
         if recipe is None:
             recipe = self._recipe = self.recipe_for((True,))
-        made = Node(recipe, statics, (node,), recipe.pick(value, out, statics), out.shape, out.dtype)
+        made = new_node(recipe, statics, (node,), recipe.pick(value, out, statics), out.shape, out.dtype)
         if rare_used:
             recorded(made)
         return out, made
@@ -248,7 +248,7 @@ class Single(Recorder):
         recipe = self._recipe
         if recipe is None:
             recipe = self._recipe = self.recipe_for((True,))
-        made = Node(recipe, statics, (node,), recipe.pick(value, out, statics), MANY, MANY)
+        made = new_node(recipe, statics, (node,), recipe.pick(value, out, statics), MANY, MANY)
         if rare_used:
             recorded(made)
         return made.items(out)
@@ -290,7 +290,7 @@ class Several(Recorder):
         values = [v if need else bound.keep(x, v) for x, need, v in zip(arrays, needs, values, strict=True)]
         edges = tuple([n if need else v for n, need, v in zip(nodes, needs, values, strict=True)])
         shape, dtype = (out.shape, out.dtype) if result is None else (MANY, MANY)
-        node = Node(recipe, statics, edges, recipe.pick(*values, out, statics), shape, dtype)
+        node = new_node(recipe, statics, edges, recipe.pick(*values, out, statics), shape, dtype)
         if rare_used:
             look(node, arrays)
         return make(out, node) if result is None else node.items(out)

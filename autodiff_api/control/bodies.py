@@ -15,7 +15,7 @@ from ..custom.nodes import Opaque
 from ..errors import GraphError
 from ..func.reverse import alias, recorded
 from ..func.within import Within
-from ..graph import MANY, Edge, Leaf, Node, tick
+from ..graph import MANY, Edge, Leaf, Node, new_node, tick
 from ..levels import lift
 from ..modes import mode, no_grad, rare_used
 from ..modes import recorded as show
@@ -57,7 +57,7 @@ class Pass:
 
     def zeros(self, x: Any) -> Any:
         """Return zeros for what a cotangent of `x`, a node or an array of this pass, would be."""
-        if isinstance(x, Node | Leaf):
+        if isinstance(x, Edge):
             return self.functions.zeros(tuple(x.shape), dtype=x.dtype)
         return self.functions.zeros_like(x)
 
@@ -113,7 +113,7 @@ class Body:
             elif node in leaves:
                 found.add(leaves[node])
             else:
-                stack += [e for e in node.edges if isinstance(e, Node | Leaf)]
+                stack += [e for e in node.edges if isinstance(e, Edge)]
         return found
 
     def depends(self, moving: Iterable[int]) -> list[bool]:
@@ -177,7 +177,7 @@ class Body:
             if node.seq < start and (node.seq < self.born or node.seq > self.made > 0):
                 raise _astray(node)
             for edge in node.edges:
-                if (edge.__class__ is Node or edge.__class__ is Leaf) and edge not in seen:
+                if isinstance(edge, Edge) and edge not in seen:
                     stack.append(edge)
 
 
@@ -201,7 +201,7 @@ class Bodied(Opaque):
     def output(self, node: Node, i: int, value: Any) -> Any:
         """Return output `i` as a tensor that is connected to the node."""
         known = (i, self.size)
-        return self.array._make(value, Node(self.item, known, (node,), known, value.shape, value.dtype))
+        return self.array._make(value, new_node(self.item, known, (node,), known, value.shape, value.dtype))
 
     @property
     def size(self) -> int:
@@ -211,7 +211,7 @@ class Bodied(Opaque):
     def node(self, saved: tuple[Any, ...]) -> Node:
         """Return the node of the call."""
         recipe: Any = self
-        node = Node(recipe, (), self.edges, saved, MANY, MANY)
+        node = new_node(recipe, (), self.edges, saved, MANY, MANY)
         if rare_used:
             show(node)
         return node

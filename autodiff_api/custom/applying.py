@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..arrays import Array
-from ..graph import MANY, Node, is_inexact
+from ..graph import MANY, is_inexact, new_node
 from ..levels import lift
 from ..modes import mode, no_grad, rare_used, recorded
 from ..namespaces import Namespace
@@ -20,7 +20,7 @@ from ..tensors import Tensor
 from ..views import ViewMixin, detached, rebind, write
 from .context import FunctionCtx
 from .definition import Definition, Outcome, changed, node_of, place
-from .recording import Call, Output, keep
+from .recording import Call, CallNode, Output, keep
 
 BELOW: dict[type, Callable[[Definition, list[Any], Namespace], Outcome]] = {}  # by the namespace under the tensors
 
@@ -211,7 +211,7 @@ def _connect(
     recipe: Any = made
     single = len(moving) == 1
     shape, dtype = (first.shape, first.dtype) if single else (MANY, MANY)
-    node = Node(recipe, (), edges, kept[0], shape, dtype)
+    node = new_node(recipe, (), edges, kept[0], shape, dtype, CallNode)
     made.attach(node)
     if rare_used:
         recorded(node)

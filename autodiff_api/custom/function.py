@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ArgumentTypeError, GradientError, GraphError
-from ..graph import Leaf, Node
+from ..graph import Edge
 from ..modes import mode, no_grad
 from ..tensors import Tensor
 from . import applying
@@ -182,7 +182,7 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
         node = ctx._node()
         edges = [x._node for x in given if x._node is not None]
         if node is not None:
-            edges += [edge for edge in node.edges if isinstance(edge, Node | Leaf)]
+            edges += [edge for edge in node.edges if isinstance(edge, Edge)]
         outputs = refused(message, found if isinstance(found, tuple) else (found,), dict.fromkeys(edges))
         return outputs if isinstance(found, tuple) else outputs[0]
 

@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 from ..errors import GraphError
-from ..graph import ITEM, Leaf, Node, Recipe, take_item
+from ..graph import ITEM, Edge, Node, Recipe, new_node, take_item
 from ..rules.kinds import Op, invoker_of
 
 
@@ -44,8 +44,8 @@ class Opaque:
     def __init__(self, name: str, array: Any, edges: Sequence[Any], saved: int) -> None:
         self.op, self.array, self.lower = named(name), array, array._xp._lower
         self.complexes = self.lower.complexes
-        self.targets = tuple(i for i, edge in enumerate(edges) if isinstance(edge, Node | Leaf))
-        self.needs = tuple(isinstance(edge, Node | Leaf) for edge in edges)
+        self.targets = tuple(i for i, edge in enumerate(edges) if isinstance(edge, Edge))
+        self.needs = tuple(isinstance(edge, Edge) for edge in edges)
         self.sources = ("own",) * saved  # connected to the graph by `pull`, and not by the walk
 
     @property
@@ -94,6 +94,6 @@ def refused(message: str, outputs: Iterable[Any], edges: Iterable[Any]) -> tuple
         if x is not None and x._is_float():
             array = x._xp.array_class
             recipe: Any = Refusal(message, array, edges)
-            x = array._make(x._value, Node(recipe, (), edges, (), x.shape, x.dtype))
+            x = array._make(x._value, new_node(recipe, (), edges, (), x.shape, x.dtype))
         made.append(x)
     return tuple(made)

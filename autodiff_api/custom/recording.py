@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from ..errors import GradientError, GraphError
-from ..graph import NOTHING, Node
+from ..graph import NOTHING, Node, new_node
 from ..levels import entered, lift
 from ..modes import mode, no_grad
 from ..namespaces import Namespace
@@ -35,6 +35,19 @@ class Output(NamedTuple):
     shape: tuple[int, ...]
     dtype: Any
     device: Any
+
+
+class CallNode(Node):
+    """A node that has what its function keeps: its `saved_tensors`, and the attributes of its `ctx`."""
+
+    __slots__ = ()
+    recipe: Any
+
+    def __getattr__(self, name: str) -> Any:
+        """Find it in the context of the call."""
+        if name == "recipe" or name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.recipe.ctx, name)
 
 
 class Call(Opaque):
@@ -72,7 +85,7 @@ class Call(Opaque):
             return node
         i, size, output = self.moving.index(k), len(self.moving), self.outputs[k]
         assert output is not None
-        return Node(self.item, (i, size), (node,), (i, size), output.shape, output.dtype)
+        return new_node(self.item, (i, size), (node,), (i, size), output.shape, output.dtype)
 
     def unpack(self, saved: tuple[Any, ...], history: bool = True) -> tuple[Any, ...]:
         """Return what was saved as tensors, connected to the graph unless told not to."""

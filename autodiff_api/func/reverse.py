@@ -10,7 +10,7 @@ from weakref import WeakSet
 from .. import levels
 from ..arrays import Array
 from ..errors import GradientError, OutputError
-from ..graph import Edge, Leaf, Node, Recipe
+from ..graph import Edge, Leaf, Recipe, new_node
 from ..modes import MODE, mode, replace_mode
 from ..namespaces import Namespace
 from ..rules import Linear, Op
@@ -33,7 +33,7 @@ _spent: WeakSet[Leaf] = WeakSet()  # fresh leaves of calls that are over: nobody
 def alias(x: Any) -> Any:
     """Return a tensor that is `x` to what is computed from it, and another to whoever asks for its gradient."""
     xp = x._xp
-    return xp.array_class._make(x._value, Node(_alias_recipe(xp), (), (x._node,), (), x.shape, x.dtype))
+    return xp.array_class._make(x._value, new_node(_alias_recipe(xp), (), (x._node,), (), x.shape, x.dtype))
 
 
 def source(x: Any, private: bool, recording: bool) -> Any:
@@ -81,7 +81,7 @@ def beyond(nodes: Iterable[Edge | None], own: set[Edge]) -> Reach:
         if node in own:
             return Reach(True, True)
         for edge in node.edges:
-            if (edge.__class__ is Node or edge.__class__ is Leaf) and edge not in seen:
+            if isinstance(edge, Edge) and edge not in seen:
                 seen.add(edge)
                 stack.append(edge)
     return Reach(others)

@@ -8,7 +8,7 @@ from typing import Any
 from ..custom.nodes import Opaque
 from ..func.reverse import recorded
 from ..func.within import Within
-from ..graph import Edge, Leaf, Node, tick
+from ..graph import Edge, Leaf, Node, new_node, tick
 from ..levels import lift
 from ..modes import MODE, mode, rare_used, replace_mode
 from ..modes import recorded as show
@@ -40,7 +40,7 @@ class Tape:
                 outside.add(node)
                 continue
             inside.add(node)
-            stack += [e for e in node.edges if isinstance(e, Node | Leaf)]
+            stack += [e for e in node.edges if isinstance(e, Edge)]
         self.outside = sorted(outside, key=lambda node: node.seq)
 
     def back(self, seed: Any, create: bool, over: Any) -> dict[Edge, Any]:
@@ -83,7 +83,7 @@ class Result(Opaque):
     def connected(self, x: Any, edges: list[Edge]) -> Any:
         """Return the solution, connected."""
         recipe: Any = self
-        node = Node(recipe, (), tuple(edges), (self.value,), x.shape, x.dtype)
+        node = new_node(recipe, (), tuple(edges), (self.value,), x.shape, x.dtype)
         if rare_used:
             show(node)
         return self.array._make(self.value, node)

@@ -62,7 +62,7 @@ def _between(roots: Sequence[Edge | None], sources: set[Edge]) -> list[Node]:
     tape = sorted(reachable([n for n in roots if n is not None]), key=lambda node: node.seq)
     reached = set(sources)
     for node in tape:
-        if any((e.__class__ is Node or e.__class__ is Leaf) and e in reached for e in node.edges):
+        if any(isinstance(e, Edge) and e in reached for e in node.edges):
             reached.add(node)
     return [node for node in tape if isinstance(node, Node) and node in reached]
 
