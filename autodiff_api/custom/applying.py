@@ -18,7 +18,7 @@ from ..modes import mode, no_grad, rare_used, recorded
 from ..namespaces import Namespace
 from ..tensors import Tensor
 from ..views import ViewMixin, detached, rebind, write
-from .context import FunctionCtx
+from .context import FunctionCtx, Unrecorded
 from .definition import Definition, Outcome, changed, node_of, place
 from .recording import Call, CallNode, Output, keep
 
@@ -70,7 +70,7 @@ def forward(definition: Definition, args: list[Any], needs: list[bool], recordin
     """Run what the user wrote, without recording, and return its outputs and the context it filled."""
     ctx = definition.context(needs, recording)
     ctx._wanted = recording
-    with no_grad():
+    with Unrecorded():
         if definition.setup is None:
             return Outcome.of(definition.forward(ctx, *args)), ctx
         outcome = Outcome.of(definition.forward(*args))
@@ -144,7 +144,7 @@ def finish(
 
 
 def _warn_of_strangers(ctx: FunctionCtx, args: list[Any]) -> None:
-    if any(place(x, args) is None for x in ctx.dirty_tensors):
+    if ctx.dirty_tensors and any(place(x, args) is None for x in ctx.dirty_tensors):
         warnings.warn(
             "Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need "
             "to pass it to mark_dirty().",
@@ -166,10 +166,11 @@ def _apart(
                 moving.append(k)
             if k in dirty and (moves or not recording):
                 pass
-            elif place(x, args) is not None and not moves:
+            elif moves:
+                if x._node is not None or isinstance(x, ViewMixin) or _again(x, args, outputs):
+                    x = x._xp.array_class._make(x._value)
+            elif place(x, args) is not None:
                 x = detached(x)
-            elif moves and (isinstance(x, ViewMixin) or x._node is not None or _again(x, args, outputs)):
-                x = x._xp.array_class._make(x._value)
         outputs.append(x)
     return outputs, moving
 
@@ -191,10 +192,8 @@ def _connect(
 ) -> None:
     """Make the node of a call, and connect its outputs to it."""
     places = [i for i, x in enumerate(args) if isinstance(x, Tensor)]
-    edges = tuple([before[i] if before[i] is not None else values[i] for i in places])
-    known = [
-        Output(x._xp.array_class, tuple(x.shape), x.dtype, x.device) if isinstance(x, Tensor) else None for x in outputs
-    ]
+    edges = tuple([values[i] if before[i] is None else before[i] for i in places])
+    known = [Output.of(x) if isinstance(x, Tensor) else None for x in outputs]
     others = [None if isinstance(x, Tensor) else x for x in args]
     needs, classes = ctx.needs_input_grad, [args[i]._xp.array_class for i in places]
 

@@ -9,9 +9,38 @@ from typing import Any
 
 from ..errors import ArgumentTypeError, GraphError, InplaceError
 from ..graph import Freed, Leaf
-from ..modes import MODE, mode, replace_mode
+from ..modes import MODE, Mode, mode, replace_mode
 from ..tensors import Tensor
 from ..walks import SECOND_TIME
+
+
+class Opened:
+    """A block in which a list has an item more. To enter and leave a generator's block takes three times as long."""
+
+    __slots__ = ("item", "items")
+
+    def __init__(self, items: list[Any], item: Any) -> None:
+        self.items, self.item = items, item
+
+    def __enter__(self) -> None:
+        self.items.append(self.item)
+
+    def __exit__(self, *error: object) -> None:
+        self.items.pop()
+
+
+class Unrecorded:
+    """A block of `no_grad`, for what is called again and again: in a third of the time."""
+
+    __slots__ = ("token",)
+
+    def __enter__(self) -> None:
+        now = mode()
+        self.token = MODE.set(Mode(False, now.inference, now.transforming, now.watchers)) if now.recording else None
+
+    def __exit__(self, *error: object) -> None:
+        if self.token is not None:
+            MODE.reset(self.token)
 
 
 class FunctionCtx:
@@ -76,14 +105,9 @@ class FunctionCtx:
         saved = node.saved if isinstance(node.saved, tuple) else node.saved.values(node, None)
         return node.recipe.unpack(saved)  # type: ignore[no-any-return]
 
-    @contextmanager
-    def _opened(self, saved: tuple[Any, ...], create: bool = False) -> Iterator[None]:
+    def _opened(self, saved: tuple[Any, ...], create: bool = False) -> Opened:
         """Let `saved_tensors` be these. Two threads may be inside at once: then they find the same values."""
-        self._open.append((saved, create))
-        try:
-            yield
-        finally:
-            self._open.pop()
+        return Opened(self._open, (saved, create))
 
     @property
     def _create(self) -> bool:

@@ -35,18 +35,21 @@ class Definition:
         return ctx
 
 
+NONE: dict[int, int] = {}  # never changed
+
+
 class Outcome(NamedTuple):
     """What a call returned: its outputs, whether it was one and no tuple, and which output is which changed input."""
 
     outputs: tuple[Any, ...]
     single: bool
-    dirty: dict[int, int] = {}  # noqa: RUF012 (never changed)
+    dirty: dict[int, int] = NONE
 
     @classmethod
     def of(cls, returned: Any, dirty: dict[int, int] | None = None) -> Outcome:
         """Read what `forward` returned."""
         single = not isinstance(returned, tuple)
-        return cls((returned,) if single else tuple(returned), single, dirty or {})
+        return cls((returned,) if single else tuple(returned), single, NONE if dirty is None else dirty)
 
     def returned(self, outputs: Sequence[Any] | None = None) -> Any:
         """Return the outputs, or others in their place, as `forward` returned them."""
@@ -56,6 +59,8 @@ class Outcome(NamedTuple):
 
 def changed(ctx: FunctionCtx, args: Sequence[Any], outputs: Sequence[Any]) -> dict[int, int]:
     """Return which output is which of the inputs that were marked dirty; GraphError for one that is no output."""
+    if not ctx.dirty_tensors:
+        return NONE
     found = {}
     for x in ctx.dirty_tensors:
         i = place(x, args)
@@ -72,7 +77,10 @@ def changed(ctx: FunctionCtx, args: Sequence[Any], outputs: Sequence[Any]) -> di
 
 def place(x: Any, among: Sequence[Any]) -> int | None:
     """Return where this very object stands among others."""
-    return next((i for i, y in enumerate(among) if y is x), None)
+    for i, y in enumerate(among):
+        if y is x:
+            return i
+    return None
 
 
 def node_of(x: Any) -> Any:

@@ -50,6 +50,7 @@ class Function:
     tensor([1.0000, 2.7183])
     """
 
+    _defined: tuple[tuple[Any, ...], Definition]
     generate_vmap_rule = False  # (PyTorch's) here vmap works either way
     boxed_grads_call = False
 
@@ -120,7 +121,16 @@ class Function:
     @classmethod
     def _definition(cls) -> Definition:
         """Return what there is now: methods may be replaced at any time."""
+        now = (
+            cls.forward, cls.setup_context, cls.backward, cls.vjp, cls.jvp, cls.vmap, cls.boxed_grads_call,
+            cls.generate_vmap_rule,
+        )  # fmt: skip
+        if "_defined" not in cls.__dict__ or cls._defined[0] != now:
+            cls._defined = now, cls._define()
+        return cls._defined[1]
 
+    @classmethod
+    def _define(cls) -> Definition:
         def own(name: str) -> Any:
             method = getattr(cls, name)
             return None if method is getattr(Function, name) else method

@@ -44,8 +44,8 @@ class Opaque:
     def __init__(self, name: str, array: Any, edges: Sequence[Any], saved: int) -> None:
         self.op, self.array, self.lower = named(name), array, array._xp._lower
         self.complexes = self.lower.complexes
-        self.targets = tuple(i for i, edge in enumerate(edges) if isinstance(edge, Edge))
-        self.needs = tuple(isinstance(edge, Edge) for edge in edges)
+        self.needs = needs = tuple([isinstance(edge, Edge) for edge in edges])
+        self.targets = tuple([i for i, need in enumerate(needs) if need])
         self.sources = ("own",) * saved  # connected to the graph by `pull`, and not by the walk
 
     @property

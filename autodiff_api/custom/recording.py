@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 
 from ..errors import GradientError, GraphError
 from ..graph import NOTHING, Node, new_node
-from ..levels import entered, lift
-from ..modes import mode, no_grad
+from ..levels import TOPS, entered, lift
+from ..modes import mode
 from ..namespaces import Namespace
 from ..tensors import Tensor
-from .context import FunctionCtx
+from .context import FunctionCtx, Unrecorded
 from .definition import Definition, place
 from .nodes import Opaque
 
 RECORDED = object()
+STAY = nullcontext()
 
 
 class Kept(NamedTuple):
@@ -35,6 +36,12 @@ class Output(NamedTuple):
     shape: tuple[int, ...]
     dtype: Any
     device: Any
+
+    @classmethod
+    def of(cls, x: Any) -> Output:
+        """Return what is known of a tensor."""
+        value = x._value
+        return cls(x._xp.array_class, tuple(value.shape), value.dtype, getattr(value, "device", None))
 
 
 class CallNode(Node):
@@ -115,8 +122,10 @@ class Call(Opaque):
         held = saved if tensors is None else tuple(None if x is None else lift(x, tensors) for x in saved)
         bare = tensors is not over or (over is None and not create)
         # Below, other levels may be recorded: only where there are none does a pass turn recording off, as PyTorch's.
-        quiet: AbstractContextManager[None] = nullcontext() if create or self.stacked else no_grad()
-        with quiet, entered(tensors or self.array._xp), self.ctx._opened(held, create):
+        quiet: AbstractContextManager[None] = STAY if create or self.stacked else Unrecorded()
+        alone = tensors is None and not self.stacked and not TOPS.get()  # there is no level but this one
+        level = STAY if alone else entered(tensors or self.array._xp)
+        with quiet, level, self.ctx._opened(held, create):
             found = self.definition.backward(self.ctx, *self._cotangents(t, bare, tensors))
             grads = checked(found, self.ctx.name(), self.count, self.places)
             settled = [self._settled(grads[self.places[i]], i, tensors) for i in targets]
@@ -185,7 +194,7 @@ def keep(ctx: FunctionCtx, args: Sequence[Any], before: Sequence[Any], outputs: 
 def checked(found: Any, name: str, count: int, places: Sequence[int]) -> tuple[Any, ...]:
     """Return what backward returned, a gradient or None for each argument; GradientError if it is anything else."""
     grads: tuple[Any, ...] = found if isinstance(found, tuple) else (found,)
-    if len(grads) < count or any(g is not None for g in grads[count:]):
+    if len(grads) != count and (len(grads) < count or any(g is not None for g in grads[count:])):
         raise GradientError(
             f"function {name} returned an incorrect number of gradients (expected {count}, got {len(grads)}); "
             "return one for each argument of forward, None for those that have none"
