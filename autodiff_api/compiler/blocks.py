@@ -16,6 +16,7 @@ from .plan import Into, fits
 
 # Elements: a few such arrays fit in a core's cache, and the overhead of a call is small beside them.
 BLOCK = 16384
+LARGE = 32  # blocks, from which on it pays: what is smaller stays in the cache as a whole
 REDUCTIONS = ("max", "min", "sum")
 
 
@@ -49,7 +50,7 @@ class Group:
         names: dict[int, Variable] = {}
         for i in self.instructions:
             for k, x in enumerate(i.arrays):
-                if x.__class__ is not Variable and getattr(x, "shape", ()):
+                if x.__class__ is not Variable and bool(getattr(x, "shape", ())):
                     variable = names.setdefault(id(x), Variable(i.outputs[0].program, x))
                     self.constants[variable] = x
                     i.arrays[k] = variable
@@ -122,7 +123,7 @@ def _connect(found: list[Instruction | Group], program: Program) -> None:
 
 def _is_large(i: Instruction, into: Into) -> bool:
     out = i.outputs[0]
-    if not (is_each(i.op) and fits(i, into)) or math.prod(out.shape) < 2 * BLOCK:
+    if not (is_each(i.op) and fits(i, into)) or math.prod(out.shape) < LARGE * BLOCK:
         return False
     arrays = [x for x in i.arrays if hasattr(x, "shape")]
     return math.prod(out.shape[1:]) <= BLOCK or all(x.shape in (out.shape, ()) for x in arrays)

@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from ..program import Instruction, Program, Variable, is_number
+from ..rules.batching import is_each
 from ..rules.kinds import signature_of
 
 _files = count(1)
@@ -57,6 +58,8 @@ class Names:
         """Return an operand or a parameter as source."""
         if x.__class__ is Variable:
             return self._variables[x]
+        if x.__class__ is Constant:
+            return self.thing(x.array, f"c_{x.number}")
         if x is None or x is Ellipsis or isinstance(x, str) or is_number(x):
             text = repr(x)
             if not re.search(r"\b(inf|nan)", text) or isinstance(x, str):
@@ -87,6 +90,22 @@ def call_text(names: Names, i: Instruction, function: Any, out: str | None = Non
     if out is not None:
         keywords.append(f"out={out}")
     return f"{names.thing(function, function_name(i.op.name))}({', '.join([*words, *keywords])})"
+
+
+def numbers_as_arrays(i: Instruction, xp: Any) -> None:
+    """Let an element-wise instruction take arrays without axes for numbers: NumPy is faster with these by 0.7 µs."""
+    dtypes = {x.dtype for x in i.arrays if hasattr(x, "dtype") and "float" in str(x.dtype)}
+    weak = any(x.__class__ is Variable and x.weak for x in i.arrays)
+    if len(dtypes) == 1 and not weak and is_each(i.op) and i.op.name != "pow":
+        (dtype,) = dtypes
+        i.arrays = [Constant(x, xp.asarray(x, dtype=dtype)) if is_number(x) else x for x in i.arrays]
+
+
+class Constant:
+    """A number that is an array in the program, under a name that tells it."""
+
+    def __init__(self, number: Any, array: Any) -> None:
+        self.number, self.array = number, array
 
 
 def function_name(op: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..program import Instruction, Variable
 from .blocks import Group, axes_of, is_total
-from .emit import Names, call_text, function_name
+from .emit import Names, call_text, function_name, numbers_as_arrays
 from .plan import Into
 
 
@@ -139,6 +139,7 @@ class Loop:
                     free = [m for m in free if m != memory]
                     dying = [m for m in dying if m != memory]
                 target = self.targets.get(out) or where[out]
+                numbers_as_arrays(i, self.xp)
                 text = call_text(inner, i, self.into[i.op.name], target)
                 lines.append(f"{inner.variable(out, function_name(i.op.name))} = {text}")
             free += dying
