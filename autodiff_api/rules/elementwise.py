@@ -18,7 +18,7 @@ def is_array(x: Any) -> bool:
 
 def zero_where(mask: Any, value: Any, xp: Any) -> Any:
     """Replace `value` by an exact 0 where `mask` holds."""
-    return xp.where(mask, xp.zeros_like(value), value)
+    return xp.where(mask, 0, value)
 
 
 def atan2_x1(t: Any, x1: Any, x2: Any, xp: Any) -> Any:  # x2 / r², scaled so that neither square overflows
@@ -42,12 +42,12 @@ def hypot_x1(t: Any, x1: Any, out: Any, xp: Any) -> Any:
 def logaddexp_x1(t: Any, x1: Any, x2: Any, xp: Any) -> Any:
     """Return t / (1 + exp(x2 - x1)): from the difference, since exp(x1 - out) is lost in the rounding of `out`."""
     both = (x1 == x2) & ((x1 == math.inf) | (x1 == -math.inf))
-    return t * xp.special.expit(xp.where(both, xp.zeros_like(t), x1 - x2))
+    return t * xp.special.expit(zero_where(both, x1 - x2, xp))
 
 
 def share_of_larger(t: Any, mine: Any, other: Any, xp: Any) -> Any:
     """Give `t` to the strictly larger argument, half to each at a tie, nan to a nan."""
-    share = xp.where(mine > other, t, xp.where(mine == other, t / 2, xp.zeros_like(t)))
+    share = xp.where(mine > other, t, xp.where(mine == other, t / 2, 0))
     return xp.where(mine != mine, math.nan, share)
 
 
@@ -87,19 +87,19 @@ def pow_x2(t: Any, x1: Any, x2: Any, out: Any, xp: Any) -> Any:
 def clip_x(t: Any, x: Any, min: Any, max: Any, xp: Any) -> Any:  # the closed interval passes
     inside = True if min is None else x >= min
     inside = inside if max is None else (x <= max) & inside
-    return t if inside is True else xp.where(inside, t, xp.zeros_like(t))
+    return t if inside is True else xp.where(inside, t, 0)
 
 
 def clip_min(t: Any, x: Any, min: Any, max: Any, xp: Any) -> Any:
     below = x < min
     below = below if max is None else below & (min <= max)
-    return xp.where(below, t, xp.zeros_like(t))
+    return xp.where(below, t, 0)
 
 
 def clip_max(t: Any, x: Any, min: Any, max: Any, xp: Any) -> Any:
     above = x > max
     above = above if min is None else above | (min > max)
-    return xp.where(above, t, xp.zeros_like(t))
+    return xp.where(above, t, 0)
 
 
 def sign_x(t: Any, x: Any, out: Any, xp: Any) -> Any:

@@ -81,8 +81,8 @@ RULES: dict[str, Rule] = {
     "take": Linear(x=take_x),
     "take_along_axis": Linear(x=take_along_axis_x),
     "where": Linear(
-        x1=lambda t, condition, xp: xp.where(condition, t, xp.zeros_like(t)),
-        x2=lambda t, condition, xp: xp.where(condition, xp.zeros_like(t), t),
+        x1=lambda t, condition, xp: xp.where(condition, t, 0),
+        x2=lambda t, condition, xp: xp.where(condition, 0, t),
     ),
 }
 CONSTANT: set[str] = {"argsort", "isin", "nonzero", "searchsorted"}

@@ -64,10 +64,21 @@ def product_of_others(x: Any, axis: Any, xp: Any) -> Any:
     moved = xp.permute_dims(x, order)
     kept = moved.shape[: x.ndim - len(axes)]
     flat = xp.reshape(moved, (*kept, count(x.shape, axis)))
-    before = xp.cumulative_prod(flat, axis=-1, include_initial=True)[..., :-1]
-    after = xp.cumulative_prod(xp.flip(flat, axis=-1), axis=-1, include_initial=True)[..., :-1]
-    others = xp.reshape(before * xp.flip(after, axis=-1), moved.shape)
+    others = xp.reshape(others_in_row(flat, xp), moved.shape)
     return xp.permute_dims(others, tuple(order.index(i) for i in range(x.ndim)))
+
+
+def others_in_row(x: Any, xp: Any) -> Any:
+    """Return the product of the others along the last axis: for long rows of pairs first, then of their halves."""
+    n, half = x.shape[-1], x.shape[-1] // 2
+    if n <= 16 or math.prod(x.shape) <= 1024:
+        before = xp.cumulative_prod(x, axis=-1, include_initial=True)[..., :-1]
+        after = xp.cumulative_prod(xp.flip(x, axis=-1), axis=-1, include_initial=True)[..., :-1]
+        return before * xp.flip(after, axis=-1)
+    first, second, odd = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    others = others_in_row(xp.concat([first * second, odd], axis=-1), xp)
+    pairs = others[..., :half]
+    return xp.concat([pairs * second, pairs * first, others[..., half:]], axis=-1)
 
 
 def prod_vjp(t: Any, x: Any, axis: Any, keepdims: bool, xp: Any) -> Any:
@@ -119,18 +130,22 @@ def cumulative_sum_x(t: Any, axis: int | None, include_initial: bool, xp: Any) -
 
 
 def affine_scan(a: Any, b: Any, axis: int, xp: Any) -> Any:
-    """Solve s[i] = b[i] + a[i] * s[i-1], s[-1] = 0, in log2(n) steps, without a division.
+    """Solve s[i] = b[i] + a[i] * s[i-1], s[-1] = 0, without a division.
 
-    Doubling: composing the maps of i and of i-d gives the map over 2d steps (Hillis and Steele, 1986).
+    Composing the maps of neighbours gives those of s[1], s[3] ...; what is between follows (Blelloch, 1990).
     """
-    n, d = b.shape[axis], 1
-    while d < n:
-        late, early = along(axis, b.ndim, slice(d, None)), along(axis, b.ndim, slice(None, n - d))
-        first = along(axis, b.ndim, slice(None, d))
-        b = xp.concat([b[first], b[late] + a[late] * b[early]], axis=axis)
-        a = xp.concat([xp.zeros_like(a[first]), a[late] * a[early]], axis=axis)
-        d *= 2
-    return b
+    n, half = b.shape[axis], b.shape[axis] // 2
+    if n < 2:
+        return b
+    first, late = along(axis, b.ndim, slice(None, 1)), along(axis, b.ndim, slice(2, None, 2))
+    even, odd = along(axis, b.ndim, slice(None, 2 * half, 2)), along(axis, b.ndim, slice(1, None, 2))
+    odds = affine_scan(a[odd] * a[even], b[odd] + a[odd] * b[even], axis, xp)
+    before = odds if n % 2 else odds[along(axis, b.ndim, slice(None, -1))]
+    evens = xp.concat([b[first], b[late] + a[late] * before], axis=axis)
+    last = along(axis, b.ndim, slice(half, None))
+    pairs = xp.stack([evens[along(axis, b.ndim, slice(None, half))], odds], axis=axis % b.ndim + 1)
+    shape = tuple(2 * half if i == axis % b.ndim else m for i, m in enumerate(b.shape))
+    return xp.concat([xp.reshape(pairs, shape), evens[last]], axis=axis)
 
 
 def cumulative_prod_vjp(t: Any, x: Any, axis: int | None, include_initial: bool, xp: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import convolution, linalg, network, optim, scatter, special, standard
+from . import convolution, elementwise, linalg, network, optim, reductions, scatter, special, standard
 from .into import INTO
 from .kernels import KERNELS
 
@@ -34,9 +34,11 @@ BACKEND = Backend(
     kernels={
         **KERNELS,
         **convolution.KERNELS,
+        **elementwise.KERNELS,
         **linalg.KERNELS,
         **network.KERNELS,
         **optim.KERNELS,
+        **reductions.KERNELS,
         **scatter.KERNELS,
         **special.KERNELS,
         "to_device": place,
