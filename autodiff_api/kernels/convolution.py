@@ -124,7 +124,7 @@ def max_pool(x: Any, /, *, window: Shape, stride: Shape, padding: Any, dilation:
     best = None
     for _, key in places(window, out, stride, dilation):
         best = x[key] if best is None else xp.maximum(best, x[key])
-    return best
+    return best if math.prod(window) > 1 else xp.asarray(best, copy=True)  # never a part of x itself
 
 
 def winners(at: Any, window: Shape, stride: Shape, padding: Any, dilation: Shape, xp: Any) -> Iterator[tuple[Key, Any]]:
