@@ -10,10 +10,9 @@ import numpy as np
 
 from autodiff_api.rules import OPS
 
+from . import activations
 from .special import exponentials, log_softmax, softmax
 
-INTEGERS = {"e": np.int16, "f": np.int32, "d": np.int64}
-UNSIGNED = {"i": np.uint32, "l": np.uint64, "q": np.uint64}
 GENERIC: dict[str, Any] = {name: op.kernel for name, op in OPS.items() if name.startswith("nn.")}
 
 
@@ -32,28 +31,6 @@ def linear(x: Any, weight: Any, bias: Any = None, /) -> Any:
     if bias is None:
         return out
     return np.add(out, bias, out=out) if out.dtype == bias.dtype else out + bias
-
-
-def relu(x: Any, /) -> Any:
-    """Return the larger of x and 0.
-
-    >>> relu(np.asarray([-1.0, 2.0]))
-    array([0., 2.])
-    """
-    return np.maximum(x, 0)
-
-
-def relu_backward(x1: Any, x2: Any, /) -> Any:
-    """Return x1 where not x2 <= 0, and 0 elsewhere: by a mask of bits, as a choice is mispredicted every other time.
-
-    >>> relu_backward(np.asarray([1.0, np.inf]), np.asarray([0.5, 0.0]))
-    array([1., 0.])
-    """
-    kind = INTEGERS.get(x1.dtype.char)
-    if kind is None:
-        return np.where(x2 <= 0, 0, x1)
-    bits = np.subtract(np.less_equal(x2, 0).view(np.int8), 1)  # all of them, or none
-    return np.bitwise_and(x1.view(kind), bits).view(x1.dtype)
 
 
 # --- normalisation: matrices whose rows are what is normalised ---
@@ -153,25 +130,19 @@ def softmax_backward(grad: Any, x: Any, /, axis: Any = -1) -> Any:
 # --- losses of classes: a matrix with a row of scores for each ---
 
 
-def counted(x: Any, target: Any, axis: int) -> Any:
+def counted(x: Any, target: Any, axis: int, ignore_index: int) -> Any:
     """Return scores as rows and the flat places of the classes in them; None if a class does not count, or is astray.
 
     Those rare cases are the generic kernel's.
     """
-    kind, classes = UNSIGNED.get(target.dtype.char), x.shape[axis]
-    if kind is None or x.dtype.char not in "fd" or not x.size:
-        return None
-    if not np.maximum.reduce(target.view(kind), None) < classes:  # a negative number is a large one
+    classes = x.shape[axis]
+    if x.dtype.char not in "fd" or not x.size or 0 <= ignore_index < classes:
         return None
     rows = x if x.ndim == 2 and axis in (1, -1) else np.moveaxis(x, axis, -1).reshape(-1, classes)
-    return rows, places(target, classes)
-
-
-def places(target: Any, classes: int) -> Any:
-    """Return where the classes are in a matrix with a row for each."""
-    found = np.arange(0, target.size * classes, classes)
-    found += target.reshape(-1)
-    return found
+    try:
+        return rows, np.ravel_multi_index((np.arange(target.size), target.reshape(-1)), rows.shape)
+    except (TypeError, ValueError):
+        return None
 
 
 def reduced(losses: Any, target: Any, reduction: str) -> Any:
@@ -193,7 +164,7 @@ def nll_loss(x: Any, target: Any, /, axis: int = 1, ignore_index: int = -100, re
     >>> nll_loss(np.asarray([[-1.0, -2.0]]), np.asarray([1]), reduction="none")
     array([2.])
     """
-    found = counted(x, target, axis) if not 0 <= ignore_index < x.shape[axis] else None
+    found = counted(x, target, axis, ignore_index)
     if found is None:
         return GENERIC["nn.nll_loss"](x, target, axis, ignore_index, reduction, xp=np)
     rows, at = found
@@ -209,7 +180,7 @@ def nll_loss_backward(
     array([[ 0., -1.]])
     """
     out = np.zeros((target.size, classes), dtype=grad.dtype)
-    found = counted(out, target.reshape(-1), 1) if not 0 <= ignore_index < classes else None
+    found = counted(out, target, 1, ignore_index)
     if found is None:
         return GENERIC["nn.nll_loss_backward"](grad, target, classes, axis, ignore_index, reduction, xp=np)
     out.reshape(-1)[found[1]] = -share_of(grad, target, reduction)
@@ -229,7 +200,7 @@ def cross_entropy(x: Any, target: Any, /, axis: int = 1, ignore_index: int = -10
     >>> cross_entropy(np.asarray([[0.0, 0.0]]), np.asarray([1]), reduction="none")
     array([0.69314718])
     """
-    found = counted(x, target, axis) if not 0 <= ignore_index < x.shape[axis] else None
+    found = counted(x, target, axis, ignore_index)
     if found is None:
         return nll_loss(log_softmax(x, axis), target, axis, ignore_index, reduction)
     _, sums, picked = exponentials(*found)
@@ -246,7 +217,7 @@ def cross_entropy_backward(
     >>> cross_entropy_backward(np.asarray(1.0), np.asarray([[0.0, 0.0]]), np.asarray([1]))
     array([[ 0.5, -0.5]])
     """
-    found = counted(x, target, axis) if grad.dtype == x.dtype and not 0 <= ignore_index < x.shape[axis] else None
+    found = counted(x, target, axis, ignore_index) if grad.dtype == x.dtype else None
     if found is None:
         out = nll_loss_backward(grad, target, x.shape[axis], axis, ignore_index, reduction)
         return out - softmax(x, axis) * np.add.reduce(out, axis, keepdims=True)
@@ -257,7 +228,7 @@ def cross_entropy_backward(
     return like_target(out, target, axis)
 
 
-KERNELS: dict[str, Callable[..., Any]] = {
+KERNELS: dict[str, Callable[..., Any]] = activations.KERNELS | {
     "nn.cross_entropy": cross_entropy,
     "nn.cross_entropy_backward": cross_entropy_backward,
     "nn.layer_norm": layer_norm,
@@ -267,7 +238,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "nn.nll_loss_backward": nll_loss_backward,
     "nn.normalize": normalize,
     "nn.normalize_backward": normalize_backward,
-    "nn.relu": relu,
-    "nn.relu_backward": relu_backward,
     "nn.softmax_backward": softmax_backward,
 }

