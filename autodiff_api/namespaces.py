@@ -22,7 +22,7 @@ from weakref import WeakSet
 from .arrays import Array
 from .axes import axis_error
 from .backends import Backend, backend_of
-from .errors import AutodiffError, AxisError, BackendMismatchError, LinAlgError, OperandError, ShapeError
+from .errors import AutodiffError, AxisError, BackendMismatchError, CompileError, LinAlgError, OperandError, ShapeError
 from .extras import ALIASES, Extras
 from .frequencies import Frequencies
 from .functions import Functions
@@ -186,6 +186,7 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
         self._height: int = below._height + 1 if stacked else self._lowest
         self.array_class: Any = None  # set by the array type, which binds ops to itself
         self._towers: dict[str, Namespace] = {}
+        self._compiles = False  # whether its arrays belong to a function that is being compiled
         self._pickled: Any = None  # (function, arguments) that find this namespace again
 
     def __getattr__(self, name: str) -> Any:
@@ -238,7 +239,16 @@ class Namespace(Extras, Frequencies, Functions, ModuleType):
         if found is None:
             with _making:
                 found = self._towers.get(f"beside {kind}") or stand_on(self._backend, kind)
+                found._height = max(found._height, self._height + 1)
                 self._towers[f"beside {kind}"] = found
+        return found
+
+    @property
+    def _compiled(self) -> Namespace:
+        """The namespace of tensors that a function sees while it is compiled, over the same engine as this one's."""
+        own = self._backend.compile is not None
+        found = self._beside("tensor") if own else self._beside("traced")._tensors
+        found._compiles = True
         return found
 
     @property
@@ -403,7 +413,14 @@ def mismatch(operation: str, xp: Namespace, x: Any) -> TypeError:
             f"{operation}: expected a tensor on backend {mine!r}, one of its arrays or a Python scalar, got "
             f"{type(x).__name__}; convert it with ad.namespace({mine!r}).asarray(...)"
         )
-    if getattr(getattr(x, "_xp", None), "_root", None) is xp._root:
+    own = getattr(x, "_xp", None)
+    if isinstance(own, Namespace) and own._root is xp._root and (xp._compiles or own._compiles):
+        return CompileError(
+            f"compile: the function that is being compiled used a tensor of shape {tuple(x.shape)} that requires grad "
+            "and was not given to it. Pass it as an argument, or name it, its module or its optimizer in state=; or "
+            "detach() it, to have its value of today as a constant"
+        )
+    if getattr(own, "_root", None) is xp._root:
         return BackendMismatchError(
             f"{operation}: an array that belongs to a transformation met one of another, or of none: it was kept when "
             "the function had returned, or computed with in a thread of its own; let the function return it"

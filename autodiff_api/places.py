@@ -36,6 +36,19 @@ def user_level() -> int:
     return level
 
 
+def place_of_error(error: BaseException) -> Place | None:
+    """Return the innermost place on the way to an error that is neither ours nor of the library that raised it."""
+    library = type(error).__module__.partition(".")[0]
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        name = frame.f_globals.get("__name__", "")
+        if not is_ours(frame) and name.partition(".")[0] != library:
+            found = Place(frame.f_code.co_filename, trace.tb_lineno, frame.f_code.co_name)
+        trace = trace.tb_next
+    return found
+
+
 def user_places() -> list[Place]:
     """Return the places on the way to here, outermost first, up to the innermost that is the user's own."""
     frame: FrameType | None = sys._getframe(1)

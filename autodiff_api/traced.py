@@ -15,7 +15,7 @@ from .errors import BackendMismatchError, CompileError
 from .fixed import Fixed, plain_operators, stand
 from .keys import index_value, plain_key
 from .namespaces import Bound, Namespace
-from .places import user_places
+from .places import Place, user_places
 from .program import Program, Variable, is_number, variables_in
 from .rules import Op
 from .rules.kinds import binder_of
@@ -88,12 +88,12 @@ class Traced(Fixed):
         return f"traced({self._value})" if self._place is None else f"traced({self._place})"
 
 
-def unknown(wanted: str, remedy: str) -> CompileError:
+def unknown(wanted: str, remedy: str, place: Place | None = None) -> CompileError:
     """Return the error for a function that is being compiled and wants what only a run of it knows."""
-    places = user_places()
-    where = f"\n{places[-1]}" if places else ""
+    place = place or next(reversed(user_places()), None)
     return CompileError(
-        f"compile: the function asks for {wanted}, which is not known before the compiled program runs:{where}\n"
+        f"compile: the function asks for {wanted}, which is not known before the compiled program runs"
+        f"{'' if place is None else f':{chr(10)}{place}'}\n"
         f"Remedies: {remedy}; or name the argument that it depends on in static_argnums or static_argnames, so that "
         "each of its values has a program of its own"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, TypeAlias
@@ -104,6 +104,12 @@ class Backend:
     compile: Callable[..., Any] | None = None
     """Compiles a function of raw arrays, as ``jax.jit`` does."""
 
+    untraceable: tuple[type[Exception], ...] = ()
+    """The errors of a function that `compile` can't compile, since it asks for values that only a run of it knows."""
+
+    exactly: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """``with exactly():`` lets arrays have the dtypes that they are asked to have, for engines that narrow them."""
+
     into: Mapping[str, Kernel] = field(default_factory=dict)
     """For an engine without a compiler: ops that can be computed into memory that is there already.
 
@@ -148,6 +154,8 @@ class Backend:
             register_array=(callable(self.register_array or print), "a function or None"),
             compile=(callable(self.compile or print), "a function or None"),
             synchronize=(callable(self.synchronize or print), "a function or None"),
+            untraceable=(_is_tuple_of(type, self.untraceable), "a tuple of types"),
+            exactly=(callable(self.exactly), "a function"),
             into=(is_kernel_table(self.into), "a mapping of op names to functions"),
             quiet=(callable(self.quiet or print), "a function or None"),
             control=(is_kernel_table(self.control), "a mapping of names to functions"),

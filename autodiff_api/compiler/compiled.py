@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import levels
 from ..arrays import Array
+from ..binding import namespace
 from ..errors import ArgumentTypeError, CompileError
 from ..modes import mode
 from ..namespaces import Namespace
@@ -16,7 +17,7 @@ from ..nn import Module
 from ..tensors import Tensor
 from ..trees import Tree, flatten, paths, unflatten
 from ..values import is_array
-from .engines import compiling
+from .engines import Options, compiling
 from .pure import Pure
 from .reading import Reader, Unreadable, builder
 from .state import State, Visit
@@ -44,12 +45,12 @@ class Compiled:
         state: Any,
         static_argnums: Sequence[int],
         static_argnames: Sequence[str],
-        threads: int,
+        options: Options,
     ) -> None:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self._state = State(state)
-        self.threads = threads
+        self._options = options
         self._static = frozenset(static_argnums), frozenset(static_argnames)
         self._entries: dict[Any, Entry] = {}
         self._last: Entry | None = None
@@ -88,7 +89,7 @@ class Compiled:
         if entry is None:
             xp = levels.ground(levels.home(inputs))
             visit = Visit(self._state, look)
-            entry = self._entries[key] = Entry(self.function, self._name, leaves, tree, visit, xp, self.threads)
+            entry = self._entries[key] = Entry(self.function, self._name, leaves, tree, visit, xp, self._options)
         self._last = entry
         return entry, inputs
 
@@ -163,7 +164,7 @@ class Entry:
         tree: Tree,
         visit: Visit,
         xp: Namespace,
-        threads: int,
+        options: Options,
     ) -> None:
         self.function, self.tree, self.visit, self.xp = function, tree, visit, xp
         self.template = [None if is_input(x) else x.value if isinstance(x, Static) else x for x in leaves]
@@ -171,7 +172,7 @@ class Entry:
         self.needs = [isinstance(leaves[i], Tensor) and leaves[i].requires_grad for i in self.places]
         self.raw = not any(isinstance(x, Array) for x in leaves) and not visit.look.tensors
         labels = [*_labels(tree, self.places), *visit.look.labels()]
-        self.pure = Pure(name, self.flat, xp, labels, threads)
+        self.pure = Pure(name, self.flat, xp, labels, options)
         self.result: tuple[list[Any], Tree] = [], tree  # leaves, or which output each is; and their structure
         self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
         self.read = self._reader(leaves)
@@ -258,6 +259,7 @@ def compile(
     state: Any = (),
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
+    engine: str | None = None,
     threads: int = 1,
 ) -> Any:
     """Return a function that does the same as `function` and is faster: a program, for each kind of arguments one.
@@ -269,8 +271,10 @@ def compile(
 
     An engine with a compiler of its own compiles it: `jax.jit`. For NumPy the function runs once on traced arrays, and
     what it did is simplified and written out as Python, which `source()` shows. Compiled functions are differentiable,
-    to any order, and their derivatives are compiled too. `threads` may share element-wise work on large arrays; an
-    engine's own compiler has settings of its own. What the function uses without being given it is a constant.
+    to any order, and their derivatives are compiled too. What the function uses without being given it is a constant.
+
+    `threads` may share element-wise work on large arrays of NumPy's. With `engine="jax"` a function of NumPy's arrays
+    runs on XLA: NumPy in, NumPy out.
 
     Raises CompileError where what the function does depends on values, as in `if x > 0`.
 
@@ -287,4 +291,5 @@ def compile(
         state = function
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    return Compiled(function, state, numbers, names, threads)
+    options = Options(threads, None if engine is None else namespace(engine))
+    return Compiled(function, state, numbers, names, options)

@@ -9,16 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from .. import levels
+from ..errors import ArgumentError
 from ..namespaces import Namespace
+from ..places import place_of_error
 from ..program import Program
+from ..traced import unknown
+from .emit import compiled
 from .simplify import simplified
 from .writing import Runner, written
 
 Flat = Callable[[list[Any]], list[Any]]
 Run = Callable[..., Sequence[Any]]
+
+
+class Options(NamedTuple):
+    """What `compile` was told: how many threads, and the namespace of another engine to run on."""
+
+    threads: int = 1
+    engine: Namespace | None = None
+
 
 _compiling: ContextVar[bool] = ContextVar("autodiff_api.compiling", default=False)
 compiling = _compiling.get
@@ -35,37 +48,65 @@ def tracing() -> Iterator[None]:
 
 
 def build(
-    flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], threads: int
+    flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], options: Options
 ) -> tuple[Run, Sequence[Any]]:
     """Return what runs a flat function of tensors of `xp`, and its outputs for `values`."""
-    if xp._backend.compile is not None:
+    if options.engine is None and xp._backend.compile is not None:
         return by_engine(flat, values, xp)
-    return by_program(flat, values, xp, labels, threads)
+    return by_program(flat, values, xp, labels, options)
 
 
 def by_engine(flat: Flat, values: Sequence[Any], xp: Namespace) -> tuple[Run, Sequence[Any]]:
     """Let the engine compile the function."""
-    make = xp.array_class._make
+    tensors = xp._compiled
+    make = tensors.array_class._make
 
     def raw(*values: Any) -> tuple[Any, ...]:
-        with tracing():
-            return tuple([x._value for x in flat([make(value) for value in values])])
+        with levels.entered(tensors), tracing():
+            return tuple([levels.lift(x, tensors)._value for x in flat([make(value) for value in values])])
 
-    assert xp._backend.compile is not None
-    run: Run = xp._backend.compile(raw)
-    return run, run(*values)
+    compile, untraceable = xp._backend.compile, xp._backend.untraceable
+    assert compile is not None
+    run: Run = compile(raw)
+    try:
+        return run, run(*values)
+    except untraceable as error:
+        remedy = "a branch on it is where(condition, x, y), and a mask chooses by where(mask, x, y)"
+        raise unknown("the value of an array", remedy, place_of_error(error)) from error
 
 
 def by_program(
-    flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], threads: int
+    flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], options: Options
 ) -> tuple[Run, Sequence[Any]]:
     """Run the function on traced arrays, simplify the program that results, and write it out."""
-    traced: Any = xp._beside("traced")
-    tensors, program = traced._tensors, Program()
+    tensors, program = xp._compiled, Program()
+    traced: Any = tensors._lower._namespace
     make = tensors.array_class._make
     with levels.entered(tensors), tracing():
         outputs = [levels.lift(x, tensors)._value for x in flat([make(traced.traced(v, program)) for v in values])]
     program.outputs = [x._value if x._place is None else x._place for x in outputs]
+    today = [x._value for x in outputs]
+    if options.engine is not None:
+        return on_engine(simplified(program, xp._lower), labels, options.engine, xp), today
     backend, lower = xp._backend, xp._lower
-    emission = written(simplified(program, lower), labels, backend.into, lower, threads)
-    return Runner(emission, lower, backend.quiet or nullcontext), [x._value for x in outputs]
+    emission = written(simplified(program, lower), labels, backend.into, lower, options.threads)
+    return Runner(emission, lower, backend.quiet or nullcontext), today
+
+
+def on_engine(program: Program, labels: Sequence[str], engine: Namespace, xp: Namespace) -> Run:
+    """Let another engine compile a program: its arrays go there and come back."""
+    backend, lower = engine._backend, engine._lower
+    for i in program.instructions:
+        if i.op.name in engine._ops:
+            i.function = lower.kernel(i.op.name)
+    emission = written(program, labels, {}, lower, 1)
+    function = compiled(emission.source, emission.scope)
+    if backend.compile is None:
+        raise ArgumentError(f"compile: the engine {backend.name!r} has no compiler; leave engine= out")
+    run, back = backend.compile(partial(function, ())), backend.to_numpy
+
+    def there(*values: Any) -> list[Any]:
+        with backend.exactly():
+            return [xp._lower.asarray(back(y)) for y in run(*values)]
+
+    return there

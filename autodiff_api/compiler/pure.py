@@ -11,7 +11,7 @@ from ..custom.definition import Definition
 from ..errors import CompileError
 from ..func import jvp, vjp, vmap
 from ..namespaces import Namespace
-from .engines import Flat, Run, build
+from .engines import Flat, Options, Run, build
 
 
 class Pure:
@@ -21,8 +21,8 @@ class Pure:
     counts how often the function was traced.
     """
 
-    def __init__(self, name: str, flat: Flat, xp: Namespace, labels: Sequence[str], threads: int) -> None:
-        self.name, self.flat, self.xp, self.labels, self.threads = name, flat, xp, labels, threads
+    def __init__(self, name: str, flat: Flat, xp: Namespace, labels: Sequence[str], options: Options) -> None:
+        self.name, self.flat, self.xp, self.labels, self.options = name, flat, xp, labels, options
         self.runs: dict[Any, Run] = {}
         self.traces = 0
         self._derived: dict[Any, Pure] = {}
@@ -35,7 +35,7 @@ class Pure:
         if run is not None:
             return run(*values)
         self.traces += 1
-        self.runs[key], outputs = build(self.flat, values, self.xp, self.labels, self.threads)
+        self.runs[key], outputs = build(self.flat, values, self.xp, self.labels, self.options)
         floats = ("real floating", "complex floating")
         self._floats = [hasattr(y, "dtype") and self.xp.isdtype(y.dtype, floats) for y in outputs]
         return outputs
@@ -101,7 +101,7 @@ class Pure:
 
     def _derive(self, key: Any, flat: Flat, more: Sequence[str]) -> Pure:
         if key not in self._derived:
-            self._derived[key] = Pure(f"{key[0]}_{self.name}", flat, self.xp, [*self.labels, *more], self.threads)
+            self._derived[key] = Pure(f"{key[0]}_{self.name}", flat, self.xp, [*self.labels, *more], self.options)
         return self._derived[key]
 
     def _moving(self, inputs: Sequence[Any], moving: Sequence[bool]) -> tuple[Callable[..., Any], list[Any]]:

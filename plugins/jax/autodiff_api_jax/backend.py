@@ -8,6 +8,7 @@ as a NumPy array, become float32 as in ``jnp.asarray``.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -227,6 +228,8 @@ BACKEND = Backend(
     immutable=True,
     register_array=jax.tree_util.register_pytree_node,
     compile=jax.jit,
+    untraceable=(jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError),
+    exactly=partial(jax.enable_x64, True),
     synchronize=jax.block_until_ready,
     control={"cond": control.cond, "scan": control.scan, "while_loop": control.while_loop},
 )
