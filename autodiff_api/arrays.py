@@ -321,6 +321,8 @@ class Array:
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """Return the elements with the axes from `start_dim` to `end_dim` made one, as a view where it can be."""
         shape = self.shape or (1,)
+        if start_dim == 0 and end_dim == -1:
+            return self._xp.reshape(self, (math.prod(shape),))
         start, end = start_dim % len(shape), end_dim % len(shape) + 1
         return self._xp.reshape(self, (*shape[:start], math.prod(shape[start:end]), *shape[end:]))
 
@@ -421,7 +423,7 @@ class Array:
     def squeeze(self, axis: Any = None, *, dim: Any = MISSING) -> Self:
         """Return a view without axes of length 1 (all of them when none is named)."""
         axis = one_of(axis, dim)
-        axes = tuple(i for i, n in enumerate(self.shape) if n == 1) if axis is None else axis
+        axes = tuple([i for i, n in enumerate(self.shape) if n == 1]) if axis is None else axis
         return self._xp.squeeze(self, axes)
 
     def std(

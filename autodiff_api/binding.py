@@ -84,7 +84,10 @@ def _viewing(cls: Any, recorder: Single) -> Callable[..., Any]:
     def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         return view(x, sort(x, *args, **kwargs)) if isinstance(x, cls) else otherwise(x, *args, **kwargs)
 
-    return call
+    def bare(x: Any, /) -> Any:
+        return view(x, ()) if isinstance(x, cls) else otherwise(x)
+
+    return call if recorder.bound.op.statics else bare
 
 
 def _reshape(cls: Any, bound: Bound) -> Callable[..., Any]:

@@ -16,8 +16,8 @@ from typing import Any
 
 from .arrays import still
 from .errors import InplaceError
-from .graph import Edge, Leaf, move_retain, sharers
-from .modes import mark, mode, no_grad, rare_used
+from .graph import Edge, Leaf, move_retain, new_node, sharers
+from .modes import mark, mode, no_grad, rare_used, recorded
 from .record import Single
 from .rules.kinds import derivative
 from .rules.linalg import diagonal_x
@@ -107,9 +107,11 @@ WRITES: dict[str, Callable[[Any, Any, tuple[Any, ...], Any], Any]] = {
 
 def viewer(view_class: Any, recorder: Single) -> Callable[[Any, tuple[Any, ...]], Any]:
     """Return a function that makes of a tensor, or of a view, the view that an op shows with its static arguments."""
-    record, kernel, invoke = recorder.record, recorder.bound.kernel, recorder.bound.invoke
+    bound, recipe = recorder.bound, None
+    kernel, invoke = bound.kernel, bound.invoke
 
     def view_of(x: Any, statics: tuple[Any, ...]) -> Any:
+        nonlocal recipe
         if x.__class__ is view_class:
             root = x._root
             if root._value is not x._seen:
@@ -117,17 +119,22 @@ def viewer(view_class: Any, recorder: Single) -> Callable[[Any, tuple[Any, ...]]
             value, node = x._own_value, x._own_node
         else:
             root, value, node = x, x._value, x._node
+        try:
+            out = invoke(kernel, (value,), statics)
+        except (IndexError, TypeError, ValueError) as error:
+            bound.explain((value,), statics, error)
+            raise
         recording = mode().recording
+        if node is not None:
+            if not recording:
+                node = None
+            else:
+                recipe = recipe or recorder.recipe_for((True,))
+                node = new_node(recipe, statics, (node,), recipe.pick(value, out, statics), out.shape, out.dtype)
+                if rare_used:
+                    recorded(node)
         view = new_object(view_class)
-        if node is None or not recording:
-            try:
-                view._own_value = invoke(kernel, (value,), statics)
-            except (IndexError, TypeError, ValueError):
-                record(value, None, statics)  # which explains
-                raise
-            view._own_node = None
-        else:
-            view._own_value, view._own_node = record(value, node, statics)
+        view._own_value, view._own_node = out, node
         view._root, view._parent, view._seen = root, x, root._value
         view._recorder, view._statics, view._recording, view._strides = recorder, statics, recording, None
         if rare_used:
