@@ -234,7 +234,10 @@ def settle(g: Any, edge: Edge, xp: Any, recipe: Recipe) -> Any:
 
 def unbroadcast(g: Any, shape: tuple[int, ...], xp: Any, recipe: Recipe) -> Any:
     """Sum a cotangent over the axes that broadcasting added or stretched."""
-    extra = len(g.shape) - len(shape)
+    given = g.shape
+    extra = len(given) - len(shape)
+    if extra > 0 and given[extra:] == shape:  # as that of a bias: half of what the rest costs
+        return xp.sum(g, axis=tuple(range(extra)))
     if extra < 0:  # an assigned value may have leading ones: x[0] = [[1, 2]]
         g = xp.reshape(g, (1,) * -extra + tuple(g.shape))
     if any(n not in (1, m) for n, m in zip(reversed(shape), reversed(g.shape))):  # noqa: B905 (lengths differ)
