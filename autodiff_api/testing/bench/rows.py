@@ -56,9 +56,10 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How to measure: tiny and once, or for real; on "1" or "all" threads; beside which peers (None: all there are)."""
+    """How to measure: tiny and once, in brief, or for real; on "1" or "all" threads; which peers (None: all)."""
 
     quick: bool = False
+    brief: bool = False
     threads: str = "1"
     peers: Sequence[str] | None = None
 

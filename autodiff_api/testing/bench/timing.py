@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,23 +15,11 @@ import numpy as np
 
 import autodiff_api as ad
 
-from .rows import (
-    COMPILED,
-    COMPILED_JAX,
-    FORWARD,
-    NEEDS,
-    OURS,
-    PEERS,
-    Bars,
-    Contender,
-    Maker,
-    Ratio,
-    Samples,
-    Setting,
-    Work,
-)
+from . import rows
+from .rows import NEEDS, OURS, PEERS, Bars, Contender, Maker, Ratio, Samples, Setting, Work
 
 Clock = Callable[[], float]
+UNJITTED = (rows.EAGER_JAX, rows.JAX)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +33,7 @@ class Effort:
 
 
 FULL = Effort(least=7, most=60, seconds=6.0, look=2e-3)
+BRIEF = Effort(least=5, most=15, seconds=0.3, look=2e-3)
 QUICK = Effort(least=1, most=1, seconds=0.0, look=0.0)
 
 
@@ -59,7 +49,8 @@ class Field:
 def in_turns(work: Work, setting: Setting) -> tuple[Samples, Field]:
     """Measure a work whose contenders take turns in this process: what most chapters do."""
     here = gather(work, setting)
-    return take_turns(here.ready, QUICK if setting.quick else FULL, CLOCKS[setting.threads]), here
+    effort = QUICK if setting.quick else BRIEF if setting.brief else FULL
+    return take_turns(here.ready, effort, CLOCKS[setting.threads]), here
 
 
 def absent(name: str, peers: Sequence[str] | None) -> str | None:
@@ -69,7 +60,7 @@ def absent(name: str, peers: Sequence[str] | None) -> str | None:
         return ""
     if needs and importlib.util.find_spec(needs) is None:
         return f"needs {needs}"
-    if name in (COMPILED, COMPILED_JAX) and not hasattr(ad, "compile"):
+    if name in (rows.COMPILED, rows.COMPILED_JAX) and not hasattr(ad, "compile"):
         return "needs ad.compile"
     return None
 
@@ -78,6 +69,8 @@ def present(work: Work, setting: Setting) -> tuple[dict[str, Maker], Field]:
     """Return the contenders that can take part, and a field that says who can't."""
     here, makers = Field(notes=[work.note()] if work.note else []), dict[str, Maker]()
     for name, make in work.contenders(setting.quick).items():
+        if setting.quick and name in UNJITTED and UNJITTED not in work.bars:
+            continue  # it compiles each operation, which takes longer than all others together
         why = absent(name, setting.peers)
         if why is None:
             makers[name] = make
@@ -94,7 +87,7 @@ def gather(work: Work, setting: Setting) -> Field:
         try:
             here.ready[name] = make()
             result = here.ready[name]()
-            if name != FORWARD:  # which has no gradients that could agree
+            if name != rows.FORWARD:  # which has no gradients that could agree
                 results[name] = numbers(result)
         except Exception as error:  # one contender's trouble is not the others'
             here.ready.pop(name, None)
@@ -136,10 +129,11 @@ def take_turns(contenders: Mapping[str, Contender], effort: Effort, clock: Clock
     gc.freeze()  # what the imports left behind is nobody's burden
     repeats = {name: _repeats(run, effort, clock) for name, run in contenders.items()}
     samples: Samples = {name: [] for name in contenders}
-    names, began = list(contenders), clock()
+    order, began = deque(contenders), clock()
     for number in range(effort.most):
-        for name in names[number % len(names) :] + names[: number % len(names)]:
+        for name in order:
             samples[name].append(seconds_of(contenders[name], repeats[name], clock))
+        order.rotate(-1)
         if number + 1 >= effort.least and clock() - began > effort.seconds:
             break
     gc.unfreeze()
