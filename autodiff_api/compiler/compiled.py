@@ -19,17 +19,8 @@ from ..trees import Tree, flatten, paths, unflatten
 from ..values import is_array
 from .engines import Options, compiling
 from .pure import Pure
-from .reading import Reader, Unreadable, builder
+from .reading import Reader, Static, Unreadable, builder, is_input, kind
 from .state import State, Visit
-
-
-class Static:
-    """The value of a static argument, as a leaf that is no array."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
 
 
 class Compiled:
@@ -76,7 +67,7 @@ class Compiled:
         inputs = [x for x in leaves if is_input(x)] + look.inputs()
         now = mode()
         key = (
-            shown(tree), shown(look.tree), tuple([kind(x) for x in leaves]), tuple(map(kind, look.inputs())),
+            shown(tree), shown(look.tree), tuple([kind(x) for x in leaves]), look.kinds(),
             look.facts(), self._state.facts(), now.recording, now.inference,
         )  # fmt: skip
         try:
@@ -131,22 +122,6 @@ class Compiled:
 def shown(tree: Tree) -> Any:
     """Return a tree's structure as something that can be hashed."""
     return (tree.kind, tree.keys, tuple([shown(child) for child in tree.children])) if tree.make is not None else None
-
-
-def is_input(x: Any) -> bool:
-    """Tell arrays and numbers, which a program gets, from what it is made for."""
-    return is_array(x) or x.__class__ in (bool, int, float, complex)
-
-
-def kind(x: Any) -> Any:
-    """Return what a program depends on of one leaf."""
-    if isinstance(x, Array):
-        return "tensor", tuple(x.shape), x.dtype, x.requires_grad, x._xp
-    if is_array(x):
-        return "array", tuple(x.shape), x.dtype
-    if is_input(x):
-        return x.__class__
-    return x.value if isinstance(x, Static) else x
 
 
 class Entry:

@@ -16,6 +16,31 @@ from ..values import is_array
 from .emit import Names, compiled
 
 
+class Static:
+    """The value of a static argument, as a leaf that is no array."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def is_input(x: Any) -> bool:
+    """Tell arrays and numbers, which a program gets, from what it is made for."""
+    return is_array(x) or x.__class__ in (bool, int, float, complex)
+
+
+def kind(x: Any) -> Any:
+    """Return what a program depends on of one leaf."""
+    if isinstance(x, Array):
+        return "tensor", tuple(x.shape), x.dtype, x.requires_grad, x._xp
+    if is_array(x):
+        return "array", tuple(x.shape), x.dtype
+    if is_input(x):
+        return x.__class__
+    return x.value if isinstance(x, Static) else x
+
+
 class Unreadable(Exception):
     """There is a container that only the general way takes apart."""
 

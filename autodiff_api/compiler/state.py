@@ -12,11 +12,10 @@ from ..errors import ArgumentTypeError
 from ..graph import Leaf, tick
 from ..nn import Module, Parameter
 from ..optim import Optimizer
-from ..program import is_number
 from ..tensors import Tensor
 from ..trees import Tree, flatten, unflatten
 from ..views import ViewMixin, rebind
-from .reading import Reader
+from .reading import Reader, kind
 
 LEARNING_RATE = "lr"  # the option that changes from step to step: a number of the program, and no constant in it
 
@@ -88,7 +87,7 @@ class State:
             reader.check(f"len({name(optimizer)}.param_groups) == {len(optimizer.param_groups)}")
             state = reader.take(f"{name(optimizer)}.state")
             for p, child in zip(optimizer._params(), tree.children, strict=True):
-                reader.tree(f"{state}.get({name(p)}, {name({})})", child, leaves, reader.leaf)
+                reader.tree(f"{state}.get({name(p)}, {name({})})", child, leaves, read_known(reader))
         for optimizer, tree in zip(self.optimizers, rates.children, strict=True):
             for k, (group, child) in enumerate(zip(optimizer.param_groups, tree.children, strict=True)):
                 there = reader.take(f"{name(optimizer)}.param_groups[{k}]")
@@ -97,6 +96,25 @@ class State:
                     if key not in ("params", LEARNING_RATE):
                         reader.fact(f"{there}[{key!r}]", value)
                 reader.tree(f"{there}.get({LEARNING_RATE!r})", child, leaves, reader.leaf)
+
+
+def read_known(reader: Reader) -> Callable[[str, Any], None]:
+    """Return what reads a leaf of an optimizer's state: arrays, and counts of steps."""
+
+    def leaf(expression: str, x: Any) -> None:
+        if not is_count(x):
+            reader.leaf(expression, x)
+            return
+        count = reader.take(expression)
+        reader.check(f"{count}.__class__ is int or getattr({count}, 'shape', None) == ()")
+        reader.values.append(count)
+
+    return leaf
+
+
+def is_count(x: Any) -> bool:
+    """Tell a count of steps: a Python integer, which comes out of an engine's compiler as an array without axes."""
+    return x.__class__ is int or (not isinstance(x, Array) and getattr(x, "shape", None) == ())
 
 
 def _hashable(x: Any) -> Any:
@@ -124,6 +142,11 @@ class Look(NamedTuple):
             *["grad" for _ in grads],
             *["known" for _ in self.known],
         ]
+
+    def kinds(self) -> tuple[Any, ...]:
+        """Return what a program depends on of `inputs`."""
+        arrays = self.inputs()[: len(self.tensors) + sum(self.facts()[0])]
+        return (*map(kind, arrays), *["count" if is_count(x) else kind(x) for x in self.known])
 
     def facts(self) -> Any:
         """Return what it looks like from outside."""
@@ -202,7 +225,8 @@ class Visit:
         for optimizer in self.state.optimizers:
             leaves, tree = flatten([optimizer.state.get(p, {}) for p in optimizer._params()])
             places = [number(x) if isinstance(x, Array) else None for x in leaves]
-            self.writes.append(write_known(optimizer, tree, leaves, places, make))
+            makes = [None if isinstance(x, Array) and x.shape == () and not x._is_float() else make for x in leaves]
+            self.writes.append(write_known(optimizer, tree, leaves, places, makes))
         return found
 
 
@@ -280,15 +304,15 @@ def write_entry(registry: dict[str, Any], key: str, k: int, make: Callable[[Any]
 
 
 def write_known(
-    optimizer: Any, tree: Tree, leaves: list[Any], places: list[int | None], make: Callable[[Any], Any]
+    optimizer: Any, tree: Tree, leaves: list[Any], places: list[int | None], makes: list[Callable[[Any], Any] | None]
 ) -> Write:
-    """Return what lets an optimizer know what its step has made; numbers stay numbers."""
+    """Return what lets an optimizer know what its step has made: tensors, and counts, which stay as they come."""
 
     def write(outputs: Sequence[Any]) -> None:
         found = []
-        for x, k in zip(leaves, places, strict=True):
+        for x, k, make in zip(leaves, places, makes, strict=True):
             value = x if k is None else outputs[k]
-            found.append(value if k is None or is_number(value) else make(value))
+            found.append(value if k is None or make is None else make(value))
         states = unflatten(tree, found)
         optimizer.state = {p: s for p, s in zip(optimizer._params(), states, strict=True) if s}
 
