@@ -8,7 +8,7 @@ tensors, is the one that users hold: what requires grad there keeps its graph th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -56,8 +56,8 @@ def home(leaves: Iterable[Any]) -> Namespace:
 
 
 def ground(xp: Namespace) -> Namespace:
-    """Return the lowest namespace of tensors below `xp`: the one that users hold."""
-    while isinstance(below := xp._lower._namespace, Namespace):
+    """Return the lowest namespace of tensors below `xp`: the one that users hold, or that a compiled function sees."""
+    while not xp._compiles and isinstance(below := xp._lower._namespace, Namespace):
         xp = below
     return xp
 
@@ -111,6 +111,11 @@ class Draws(NamedTuple):
 
 
 DRAWS: ContextVar[tuple[Draws, ...]] = ContextVar("autodiff_api.draws", default=())
+
+
+# What gives a function that is being compiled an array that is another at each call, as a tensor, given what makes the
+# raw array; None outside of such functions.
+ANEW: ContextVar[Callable[[Callable[[], Any]], Any] | None] = ContextVar("autodiff_api.anew", default=None)
 
 
 @contextmanager

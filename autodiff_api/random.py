@@ -1,8 +1,8 @@
 """Seeded random numbers: the same seed gives the same numbers on every backend.
 
-The numbers are drawn on the host by NumPy's PCG64 and then placed on the backend and device asked for.
-So inside a function that JAX traces they are constants of the compiled program, the same at every call:
-draw outside and pass them in as arguments.
+The numbers are drawn on the host by NumPy's PCG64 and then placed on the backend and device asked for. A function
+that `ad.compile` compiles draws anew at each call, as it does uncompiled. Inside `jax.jit` itself they are constants of
+the compiled program, the same at every call: there draw outside and pass them in as arguments.
 """
 
 from __future__ import annotations
@@ -333,8 +333,15 @@ def drawn(
     apart = levels.apart()
     if apart:  # they are drawn together, as tensors below all transformations
         xp = levels.ground(xp)
-    numbers = draw((*[draws.members for draws in apart], *shape))
-    tensor: Tensor = xp.asarray(numbers, dtype=dtype, device=device, requires_grad=requires_grad)
+    whole = (*[draws.members for draws in apart], *shape)
+    anew = levels.ANEW.get()
+    if anew is None:
+        tensor: Tensor = xp.asarray(draw(whole), dtype=dtype, device=device, requires_grad=requires_grad)
+    else:
+        lowest = namespace(xp._backend.name)  # of arrays, whatever the compiler makes of them
+        tensor = anew(lambda: lowest.asarray(draw(whole), dtype=dtype, device=device)._value).requires_grad_(
+            requires_grad
+        )
     for draws in apart:
         tensor = draws.hide(tensor)
     return tensor

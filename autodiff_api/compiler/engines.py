@@ -6,7 +6,7 @@ returns what runs it on raw values of the same shapes and dtypes, and what it gi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
@@ -51,45 +51,96 @@ def build(
     flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], options: Options
 ) -> tuple[Run, Sequence[Any]]:
     """Return what runs a flat function of tensors of `xp`, and its outputs for `values`."""
+    draws = Draws(xp._compiled)
     if options.engine is None and xp._backend.compile is not None:
-        return by_engine(flat, values, xp)
-    return by_program(flat, values, xp, labels, options)
+        run, today = by_engine(flat, values, xp, draws)
+    else:
+        run, today = by_program(flat, values, xp, labels, options, draws)
+    return draws.before(run), today
 
 
-def by_engine(flat: Flat, values: Sequence[Any], xp: Namespace) -> tuple[Run, Sequence[Any]]:
+class Draws:
+    """The random numbers that a function draws: inputs of its program, drawn anew at each call."""
+
+    def __init__(self, tensors: Namespace) -> None:
+        self.tensors = tensors
+        self.makers: list[Callable[[], Any]] = []
+        self.values: list[Any] = []  # of the call that is traced
+
+    def before(self, run: Run) -> Run:
+        """Return what draws, and then runs."""
+        makers = self.makers
+        return run if not makers else lambda *values: run(*values, *[make() for make in makers])
+
+    @contextmanager
+    def taken(self, given: Iterable[Any], otherwise: Callable[[Any], Any]) -> Iterator[None]:
+        """Let the function take its numbers from tensors given, and, when there are no more, make its own."""
+        given = iter(given)
+
+        def anew(make: Callable[[], Any]) -> Any:
+            tensor = next(given, None)
+            if tensor is None:
+                self.makers.append(make)
+                self.values.append(make())
+                tensor = otherwise(self.values[-1])
+            return tensor
+
+        token = levels.ANEW.set(anew)
+        try:
+            yield
+        finally:
+            levels.ANEW.reset(token)
+
+
+class _Again(Exception):
+    """The function drew numbers that its program does not have as inputs yet."""
+
+
+def by_engine(flat: Flat, values: Sequence[Any], xp: Namespace, draws: Draws) -> tuple[Run, Sequence[Any]]:
     """Let the engine compile the function."""
-    tensors = xp._compiled
+    tensors, count = xp._compiled, len(values)
     make = tensors.array_class._make
 
     def raw(*values: Any) -> tuple[Any, ...]:
-        with levels.entered(tensors), tracing():
-            return tuple([levels.lift(x, tensors)._value for x in flat([make(value) for value in values])])
+        known = len(draws.makers)
+        with levels.entered(tensors), tracing(), draws.taken(map(make, values[count:]), make):
+            outputs = tuple([levels.lift(x, tensors)._value for x in flat(list(map(make, values[:count])))])
+        if len(draws.makers) > known:  # the program is not compiled yet: nothing is lost but the trace
+            raise _Again
+        return outputs
 
     compile, untraceable = xp._backend.compile, xp._backend.untraceable
     assert compile is not None
     run: Run = compile(raw)
     try:
-        return run, run(*values)
+        try:
+            return run, run(*values)
+        except _Again:
+            return run, run(*values, *draws.values)
     except untraceable as error:
         remedy = "a branch on it is where(condition, x, y), and a mask chooses by where(mask, x, y)"
         raise unknown("the value of an array", remedy, place_of_error(error)) from error
 
 
 def by_program(
-    flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], options: Options
+    flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], options: Options, draws: Draws
 ) -> tuple[Run, Sequence[Any]]:
     """Run the function on traced arrays, simplify the program that results, and write it out."""
     tensors, program = xp._compiled, Program()
     traced: Any = tensors._lower._namespace
-    make = tensors.array_class._make
-    with levels.entered(tensors), tracing():
-        outputs = [levels.lift(x, tensors)._value for x in flat([make(traced.traced(v, program)) for v in values])]
+
+    def make(value: Any) -> Any:
+        return tensors.array_class._make(traced.traced(value, program))
+
+    with levels.entered(tensors), tracing(), draws.taken((), make):
+        outputs = [levels.lift(x, tensors)._value for x in flat(list(map(make, values)))]
     program.outputs = [x._value if x._place is None else x._place for x in outputs]
     today = [x._value for x in outputs]
+    labels, backend, lower = [*labels, *["drawn"] * len(draws.makers)], xp._backend, xp._lower
+    program = simplified(program, lower)
     if options.engine is not None:
-        return on_engine(simplified(program, xp._lower), labels, options.engine, xp), today
-    backend, lower = xp._backend, xp._lower
-    emission = written(simplified(program, lower), labels, backend.into, lower, options.threads)
+        return on_engine(program, labels, options.engine, xp), today
+    emission = written(program, labels, backend.into, lower, options.threads)
     return Runner(emission, lower, backend.quiet or nullcontext), today
 
 
