@@ -46,7 +46,7 @@ def scaled_dot_product_attention(
         )
     if enable_gqa:
         key, value = (spread(name, x, query, xp) for x in (key, value))
-    factor = 1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale
+    factor = 1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else float(scale)
     if is_causal:
         attn_mask = causal(query, key, xp)
     if dropout_p == 0 and (attn_mask is None or xp.isdtype(attn_mask.dtype, "bool")):

@@ -154,6 +154,8 @@ def attention(backward: bool) -> Maker:
         yield Sample((*drawn(2, 2), draw.rng.random((2, 1, 3, 5)) > 0.3), more, name="a mask for each")
         yield Sample((*drawn(2), one_row), more, name="a row that sees nothing")
         yield Sample((*drawn(0, 2),), more, name="zero size")
+        yield Sample((*drawn(2),), {"scale": 400.0}, name="large", order=0, loss=1e4)
+        yield Sample((*drawn(2), causal), {"scale": 400.0}, name="large, causal", order=0, loss=1e4)
         *first, key, value = drawn(2, 2)
         yield Sample((*first, key[:, :1], value[:, :1]), more, name="shared keys")
 
