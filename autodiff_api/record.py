@@ -265,30 +265,36 @@ class Several(Recorder):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the op on tensors and return a tensor."""
-        bound = self.bound
+        bound, tensor = self.bound, self.bound.array
         arrays, statics = self._sort(*args, **kwargs)
-        values, nodes = [], []
+        values, nodes, own = [], [], True
         for x in arrays:
+            if x.__class__ is tensor:
+                values.append(x._value)
+                nodes.append(x._node)
+                continue
             value, node = self.unwrap(x)
             if value is NotImplemented:
                 return bound.hand_on(x, args, kwargs)
             values.append(value)
             nodes.append(node)
+            own = own and isinstance(x, tensor)
         try:
             out = bound.invoke(bound.kernel, values, statics)
         except (IndexError, TypeError, ValueError) as error:
             bound.explain(values, statics, error)
             raise
-        result, make = bound.op.result, bound.array._make
+        result, make = bound.op.result, tensor._make
         if result is not None:
             out = result(*out)
-        idle = nodes.count(None) == len(nodes) or not mode().recording
+        needs = tuple([n is not None for n in nodes])  # an argument without a formula is refused by the walk
+        idle = True not in needs or not mode().recording
         if idle or (result is None and not self.takes_gradient(out.dtype)):
             return make(out) if result is None else result(*map(make, out))
-        needs = tuple([n is not None for n in nodes])  # an argument without a formula is refused by the walk
         recipe = self.recipe_for(needs)
-        values = [v if need else bound.keep(x, v) for x, need, v in zip(arrays, needs, values, strict=True)]
-        edges = tuple([n if need else v for n, need, v in zip(nodes, needs, values, strict=True)])
+        if not own:
+            values = [v if n is not None else bound.keep(x, v) for x, n, v in zip(arrays, nodes, values, strict=True)]
+        edges = tuple([v if n is None else n for n, v in zip(nodes, values, strict=True)])
         shape, dtype = (out.shape, out.dtype) if result is None else (MANY, MANY)
         node = new_node(recipe, statics, edges, recipe.pick(*values, out, statics), shape, dtype)
         if rare_used:
