@@ -102,7 +102,7 @@ class Backend:
     """
 
     compile: Callable[..., Any] | None = None
-    """Compiles a function of raw arrays, as ``jax.jit`` does."""
+    """Compiles a function of raw arrays, as ``jax.jit`` does; it may overwrite the arguments ``donate_argnums``."""
 
     untraceable: tuple[type[Exception], ...] = ()
     """The errors of a function that `compile` can't compile, since it asks for values that only a run of it knows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from sys import getrefcount
 from typing import Any
 
 from .. import levels
@@ -17,7 +18,7 @@ from ..nn import Module
 from ..tensors import Tensor
 from ..trees import Tree, flatten, paths, unflatten
 from ..values import is_array
-from .engines import Options, compiling
+from .engines import Donation, Options, Run, compiling
 from .pure import Pure
 from .reading import Reader, Static, Unreadable, builder, is_input, kind
 from .state import State, Visit
@@ -57,7 +58,7 @@ class Compiled:
             return self.function(*args, **kwargs)
         last = self._last
         if last is not None and last.read is not None and (values := last.read(args, kwargs)) is not None:
-            return last.finish(last.pure.only(values))
+            return last.again(values)
         entry, inputs = self._entry(args, kwargs)
         return entry.run(inputs)
 
@@ -151,6 +152,40 @@ class Entry:
         self.result: tuple[list[Any], Tree] = [], tree  # leaves, or which output each is; and their structure
         self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
         self.read = self._reader(leaves)
+        self.direct: Run | None = None  # the program, once it is there, for arrays on the ground
+        self.donation = self._donation() if xp._backend.compile is not None and options.engine is None else None
+
+    def _donation(self) -> Donation:
+        """Return which parts of the state the program may overwrite: those that it gives back anew."""
+        first, look = len(self.places), self.visit.look
+        trained = {id(p) for optimizer in self.visit.state.optimizers for p in optimizer._params()}
+        guess = [k for k, x in enumerate(look.tensors) if x.requires_grad and id(x) in trained]
+
+        def known() -> set[int]:
+            return set() if self.moving else {first + k for k in self.visit.replaced}
+
+        return Donation({first + k for k in (*guess, *look.kept)}, known)
+
+    def _unshared(self, values: list[Any]) -> list[Any]:
+        """Copy what is to be overwritten but has other owners, such as a detached parameter."""
+        if self.donation is not None:
+            for k in self.donation.places:
+                if getrefcount(values[k]) > self.owners[k]:
+                    values[k] = self.xp._lower.clone(values[k])
+        return values
+
+    @functools.cached_property
+    def owners(self) -> dict[int, int]:
+        """How many references there are to an array of the state that nobody else has."""
+        first, alone = len(self.places), [object()]
+        leaves = {first + k for k, x in enumerate(self.visit.look.tensors) if x.requires_grad}  # which hold it too
+        places = self.donation.places if self.donation is not None else ()
+        return {k: getrefcount(alone[0]) + 1 + (k in leaves) for k in places}
+
+    def again(self, values: list[Any]) -> Any:
+        """Run the program for values that were read, and write what it changes."""
+        assert self.direct is not None
+        return self.finish(self.direct(*self._unshared(values)))
 
     def _reader(self, leaves: Sequence[Any]) -> Callable[[Any, Any], list[Any] | None] | None:
         """Return what reads further arguments of this kind; None for containers that only trees know."""
@@ -188,9 +223,10 @@ class Entry:
         """Run the program and write what it changes."""
         on_ground = all(x._xp is self.xp for x in inputs if isinstance(x, Array))
         if on_ground and not (self.moving and mode().recording):
-            values = self.pure(*[x._value if isinstance(x, Array) else x for x in inputs])
+            values = self._unshared([x._value if isinstance(x, Array) else x for x in inputs])
+            self.direct, outputs = self.pure.program(values, self.donation)
             if not (self.moving and mode().recording):  # which the first trace has told
-                return self.finish(values)
+                return self.finish(outputs)
         self.read = None
         tensors = self.pure.apply(inputs, self.moving)
         for write in self.visit.writes:

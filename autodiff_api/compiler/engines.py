@@ -47,13 +47,35 @@ def tracing() -> Iterator[None]:
         _compiling.reset(token)
 
 
+class Donation:
+    """Which arguments a program may compute its results into: their arrays are gone after the call.
+
+    It begins with a guess, `places`; when the function has been traced, `known()` tells which arguments are replaced by
+    results.
+    """
+
+    def __init__(self, places: set[int], known: Callable[[], set[int]]) -> None:
+        self.places, self.known = places, known
+
+    def was_wrong(self) -> bool:
+        """Tell whether the guess named an argument that is not replaced, and correct it."""
+        wrong = self.places - self.known()
+        self.places -= wrong
+        return bool(wrong)
+
+
 def build(
-    flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], options: Options
+    flat: Flat,
+    values: Sequence[Any],
+    xp: Namespace,
+    labels: Sequence[str],
+    options: Options,
+    donation: Donation | None = None,
 ) -> tuple[Run, Sequence[Any]]:
     """Return what runs a flat function of tensors of `xp`, and its outputs for `values`."""
     draws = Draws(xp._compiled)
     if options.engine is None and xp._backend.compile is not None:
-        run, today = by_engine(flat, values, xp, draws)
+        run, today = by_engine(flat, values, xp, draws, donation or Donation(set(), set))
     else:
         run, today = by_program(flat, values, xp, labels, options, draws)
     return draws.before(run), today
@@ -69,8 +91,7 @@ class Draws:
 
     def before(self, run: Run) -> Run:
         """Return what draws, and then runs."""
-        makers = self.makers
-        return run if not makers else lambda *values: run(*values, *[make() for make in makers])
+        return Drawing(run, self.makers) if self.makers else run
 
     @contextmanager
     def taken(self, given: Iterable[Any], otherwise: Callable[[Any], Any]) -> Iterator[None]:
@@ -92,11 +113,25 @@ class Draws:
             levels.ANEW.reset(token)
 
 
+class Drawing:
+    """A program with random numbers among its inputs."""
+
+    def __init__(self, run: Any, makers: list[Callable[[], Any]]) -> None:
+        self.run, self.makers, self.source = run, makers, getattr(run, "source", None)
+
+    def __call__(self, *values: Any) -> Sequence[Any]:
+        """Draw them, and run the program."""
+        found: Sequence[Any] = self.run(*values, *[make() for make in self.makers])
+        return found
+
+
 class _Again(Exception):
-    """The function drew numbers that its program does not have as inputs yet."""
+    """The trace has told something about the function that its program must be made with."""
 
 
-def by_engine(flat: Flat, values: Sequence[Any], xp: Namespace, draws: Draws) -> tuple[Run, Sequence[Any]]:
+def by_engine(
+    flat: Flat, values: Sequence[Any], xp: Namespace, draws: Draws, donation: Donation
+) -> tuple[Run, Sequence[Any]]:
     """Let the engine compile the function."""
     tensors, count = xp._compiled, len(values)
     make = tensors.array_class._make
@@ -105,18 +140,19 @@ def by_engine(flat: Flat, values: Sequence[Any], xp: Namespace, draws: Draws) ->
         known = len(draws.makers)
         with levels.entered(tensors), tracing(), draws.taken(map(make, values[count:]), make):
             outputs = tuple([levels.lift(x, tensors)._value for x in flat(list(map(make, values[:count])))])
-        if len(draws.makers) > known:  # the program is not compiled yet: nothing is lost but the trace
+        if len(draws.makers) > known or donation.was_wrong():  # nothing is lost but the trace
             raise _Again
         return outputs
 
     compile, untraceable = xp._backend.compile, xp._backend.untraceable
     assert compile is not None
-    run: Run = compile(raw)
     try:
-        try:
-            return run, run(*values)
-        except _Again:
-            return run, run(*values, *draws.values)
+        while True:
+            run: Run = compile(raw, donate_argnums=tuple(sorted(donation.places)))
+            try:
+                return run, run(*values, *draws.values)
+            except _Again:
+                continue
     except untraceable as error:
         remedy = "a branch on it is where(condition, x, y), and a mask chooses by where(mask, x, y)"
         raise unknown("the value of an array", remedy, place_of_error(error)) from error

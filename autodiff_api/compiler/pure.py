@@ -11,7 +11,7 @@ from ..custom.definition import Definition
 from ..errors import CompileError
 from ..func import jvp, vjp, vmap
 from ..namespaces import Namespace
-from .engines import Flat, Options, Run, build
+from .engines import Donation, Flat, Options, Run, build
 
 
 class Pure:
@@ -30,20 +30,21 @@ class Pure:
 
     def __call__(self, *values: Any) -> Sequence[Any]:
         """Return the outputs for raw arrays and Python numbers."""
-        key = tuple([(v.shape, v.dtype) if hasattr(v, "shape") else v.__class__ for v in values])
+        return self.program(values)[1]
+
+    def program(self, values: Sequence[Any], donation: Donation | None = None) -> tuple[Run, Sequence[Any]]:
+        """Return the program for values of this kind, and its outputs; `donation` names those that it may take over."""
+        kinds = tuple([(v.shape, v.dtype) if hasattr(v, "shape") else v.__class__ for v in values])
+        key = kinds, donation is not None
         run = self.runs.get(key)
         if run is not None:
-            return run(*values)
+            return run, run(*values)
         self.traces += 1
-        self.runs[key], outputs = build(self.flat, values, self.xp, self.labels, self.options)
+        run, outputs = build(self.flat, values, self.xp, self.labels, self.options, donation)
+        self.runs[key] = run
         floats = ("real floating", "complex floating")
         self._floats = [hasattr(y, "dtype") and self.xp.isdtype(y.dtype, floats) for y in outputs]
-        return outputs
-
-    def only(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Return the outputs for arguments of the kind that there is a program for already."""
-        (run,) = self.runs.values()
-        return run(*values)
+        return run, outputs
 
     def all_traces(self) -> int:
         """Return how often it was traced, with its derivatives."""

@@ -148,6 +148,12 @@ class Look(NamedTuple):
         arrays = self.inputs()[: len(self.tensors) + sum(self.facts()[0])]
         return (*map(kind, arrays), *["count" if is_count(x) else kind(x) for x in self.known])
 
+    @property
+    def kept(self) -> list[int]:
+        """Which of `inputs` are arrays that optimizers keep."""
+        first = len(self.tensors) + sum(self.facts()[0])
+        return [first + k for k, x in enumerate(self.known) if isinstance(x, Array)]
+
     def facts(self) -> Any:
         """Return what it looks like from outside."""
         grads = tuple([x._grad_or_none() is not None for x in self.tensors])
@@ -163,6 +169,7 @@ class Visit:
     def __init__(self, state: State, look: Look) -> None:
         self.state, self.look = state, look
         self.writes: list[Write] = []
+        self.replaced: set[int] = set()  # which of the inputs are not needed any more, when the function has run
         self.went_back = False  # whether the function itself went backward, to a gradient of the state
 
     @contextmanager
@@ -204,14 +211,15 @@ class Visit:
         `writes` then says what to do with them; `make` makes tensors of those that are to be tensors.
         """
         found: list[Any] = []
-        self.writes, self.went_back = [], False
+        self.writes, self.went_back, self.replaced = [], False, set()
 
         def number(x: Any) -> int:
             found.append(x)
             return first + len(found) - 1
 
-        for x, t, was in zip(self.look.tensors, self.given, self.grads, strict=True):
+        for k, (x, t, was) in enumerate(zip(self.look.tensors, self.given, self.grads, strict=True)):
             if x._value is not t._value:
+                self.replaced.add(k)
                 self.writes.append(write_value(x, number(x._as_now().detach())))
             grad = x._grad_or_none()
             if grad is not was:
@@ -222,6 +230,7 @@ class Visit:
             for key, x in registry.items():
                 if x is not None and id(x) not in own:
                     self.writes.append(write_entry(registry, key, number(x), make))
+        self.replaced.update(self.look.kept)
         for optimizer in self.state.optimizers:
             leaves, tree = flatten([optimizer.state.get(p, {}) for p in optimizer._params()])
             places = [number(x) if isinstance(x, Array) else None for x in leaves]
