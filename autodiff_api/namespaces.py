@@ -414,7 +414,7 @@ def mismatch(operation: str, xp: Namespace, x: Any) -> TypeError:
             f"{type(x).__name__}; convert it with ad.namespace({mine!r}).asarray(...)"
         )
     own = getattr(x, "_xp", None)
-    if isinstance(own, Namespace) and own._root is xp._root and (xp._compiles or own._compiles):
+    if xp._compiles and isinstance(own, Namespace) and own._root is xp._root:
         return CompileError(
             f"compile: the function that is being compiled used a tensor of shape {tuple(x.shape)} that requires grad "
             "and was not given to it. Pass it as an argument, or name it, its module or its optimizer in state=; or "
