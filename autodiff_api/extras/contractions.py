@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import ArgumentError
-from .subscripts import parse
-
-
-class Term(NamedTuple):
-    """An operand of `einsum`, and a label for each of its axes."""
-
-    array: Any
-    labels: tuple[str, ...]
+from .paths import Layout, plan
 
 
 class Contractions:
@@ -34,7 +25,8 @@ class Contractions:
 
         A letter names an axis of each operand. Axes of one name go together; those that are not in the output, by
         default those named more than once, are summed over. `...` stands for any leading axes. Operands are
-        contracted in pairs, those first whose product is smallest, or, with `optimize=False`, from left to right.
+        multiplied in pairs, in the order that opt_einsum finds where it is installed, else those first whose product is
+        smallest; with `optimize=False`, from left to right.
 
         >>> import autodiff_api as ad
         >>> a = ad.reshape(ad.arange(4.0), (2, 2))
@@ -46,15 +38,18 @@ class Contractions:
         if not isinstance(subscripts, str):
             raise ArgumentError(f"einsum: give the subscripts as a string such as 'ij,jk->ik', not {subscripts!r}")
         arrays = [xp.asarray(x) for x in operands]
-        inputs, output, sizes = parse(subscripts, tuple(tuple(x.shape) for x in arrays))
-        terms = [_simplified(xp, Term(x, labels), sizes) for x, labels in zip(arrays, inputs, strict=True)]
-        terms = [_summed(xp, t, _needed(terms, output, i)) for i, t in enumerate(terms)]
-        while len(terms) > 1:
-            i, j = _cheapest(terms, output, sizes) if optimize else (0, 1)
-            product = _contracted(xp, terms[i], terms[j], _needed(terms, output, i, j), sizes)
-            terms = [product, *(t for k, t in enumerate(terms) if k not in (i, j))]
-        (last,) = terms
-        return xp.permute_dims(last.array, tuple(last.labels.index(label) for label in output))
+        changes, products, order = plan(subscripts, tuple([tuple(x.shape) for x in arrays]), bool(optimize))
+        arrays = [_changed(xp, x, steps) if steps else x for x, steps in zip(arrays, changes, strict=True)]
+        for (i, j), layouts, kind, shape in products:
+            left, right = (_laid_out(xp, arrays[k], layout) for k, layout in zip((i, j), layouts, strict=True))
+            if kind == "matmul":
+                made = left @ right
+            else:
+                made = left * right if kind == "multiply" else xp.sum(left * right, axis=-1)
+            rest = [x for k, x in enumerate(arrays) if k not in (i, j)]
+            made = made if tuple(made.shape) == shape else xp.reshape(made, shape)
+            arrays = [*rest, made] if optimize else [made, *rest]
+        return arrays[0] if order is None else xp.permute_dims(arrays[0], order)
 
     def kron(self, x1: Any, x2: Any, /) -> Any:
         """Return the Kronecker product: `x2` repeated, times each element of `x1`."""
@@ -72,63 +67,21 @@ class Contractions:
         return xp.reshape(xp.asarray(x1), (-1, 1)) * xp.reshape(xp.asarray(x2), (1, -1))
 
 
-def _simplified(xp: Any, term: Term, sizes: dict[str, int]) -> Term:
-    """Drop axes of length 1 that broadcast, and take the diagonal of those that have one label."""
-    x, labels = term
-    stretched = tuple(i for i, label in enumerate(labels) if x.shape[i] == 1 != sizes[label])
-    if stretched:
-        x = xp.squeeze(x, stretched)
-        labels = tuple(label for i, label in enumerate(labels) if i not in stretched)
-    while len(set(labels)) < len(labels):
-        twice = next(label for label in labels if labels.count(label) > 1)
-        i = labels.index(twice)
-        j = labels.index(twice, i + 1)
-        x = xp.linalg.diagonal(xp.moveaxis(x, (i, j), (-2, -1)))
-        labels = (*(label for k, label in enumerate(labels) if k not in (i, j)), twice)
-    return Term(x, labels)
+def _changed(xp: Any, x: Any, steps: Sequence[tuple[str, tuple[int, ...]]]) -> Any:
+    """Return an operand by itself simplified."""
+    for name, axes in steps:
+        if name == "squeeze":
+            x = xp.squeeze(x, axes)
+        elif name == "sum":
+            x = xp.sum(x, axis=axes)
+        else:
+            last = (x.ndim - 2, x.ndim - 1)
+            x = xp.linalg.diagonal(x if axes == last else xp.moveaxis(x, axes, last))
+    return x
 
 
-def _needed(terms: Sequence[Term], output: tuple[str, ...], *but: int) -> set[str]:
-    """Return the labels of the output and of all terms but these."""
-    return {*output, *(label for k, t in enumerate(terms) if k not in but for label in t.labels)}
-
-
-def _summed(xp: Any, term: Term, needed: set[str]) -> Term:
-    """Sum over the axes that nothing else needs."""
-    axes = tuple(i for i, label in enumerate(term.labels) if label not in needed)
-    if not axes:
-        return term
-    return Term(xp.sum(term.array, axis=axes), tuple(label for label in term.labels if label in needed))
-
-
-def _cheapest(terms: Sequence[Term], output: tuple[str, ...], sizes: dict[str, int]) -> tuple[int, int]:
-    """Return the two terms whose product saves most memory, or costs least."""
-
-    def cost(pair: tuple[int, int]) -> int:
-        needed = _needed(terms, output, *pair)
-        labels = [set(terms[k].labels) for k in pair]
-        product, *parts = (math.prod(sizes[n] for n in s) for s in ((labels[0] | labels[1]) & needed, *labels))
-        return product - sum(parts)
-
-    return min(combinations(range(len(terms)), 2), key=cost)
-
-
-def _contracted(xp: Any, a: Term, b: Term, needed: set[str], sizes: dict[str, int]) -> Term:
-    """Return the product of two terms, summed over the labels that nothing else needs, by one `matmul`."""
-    both = [label for label in a.labels if label in b.labels]
-    batch = [label for label in both if label in needed]
-    inner = [label for label in both if label not in needed]
-    rows = [label for label in a.labels if label not in both]
-    columns = [label for label in b.labels if label not in both]
-
-    def arranged(term: Term, *groups: Sequence[str]) -> Any:
-        """Return a term's array with its axes in groups, each made one (the first as many as there are)."""
-        order = tuple(term.labels.index(label) for group in groups for label in group)
-        shape = [sizes[label] for label in groups[0]]
-        shape += [math.prod(sizes[label] for label in group) for group in groups[1:]]
-        return xp.reshape(xp.permute_dims(term.array, order), tuple(shape))
-
-    left, right = arranged(a, batch, rows, inner), arranged(b, batch, inner, columns)
-    product = left @ right if inner else left * right  # of a column and a row
-    labels = (*batch, *rows, *columns)
-    return Term(xp.reshape(product, tuple(sizes[label] for label in labels)), labels)
+def _laid_out(xp: Any, x: Any, layout: Layout) -> Any:
+    """Return an operand as a product takes it."""
+    order, shape = layout
+    x = x if order is None else xp.permute_dims(x, order)
+    return x if shape is None else xp.reshape(x, shape)

@@ -29,6 +29,14 @@ def _setitem(x: Any, key: Any, value: Any) -> Any:
     return out
 
 
+def _index_add(x: Any, axis: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
+    return _scatter_add(x, (*(slice(None),) * (axis % x.ndim), index), source * alpha)
+
+
+def _segment_sum(data: Any, segment_ids: Any, num_segments: int) -> Any:
+    return _scatter_add(np.zeros((num_segments, *data.shape[segment_ids.ndim :]), data.dtype), segment_ids, data)
+
+
 def _adjugate(x: Any) -> Any:
     """Return the transpose of the cofactors, each a determinant without a row and a column."""
     n = x.shape[-1]
@@ -44,9 +52,11 @@ PLAIN: dict[str, Callable[..., Any]] = {  # what the standard lacks, in NumPy
     "clone": np.array,
     "complex": lambda re, im: re + 1j * im,
     "getitem": lambda x, key: x[key],
+    "index_add": _index_add,
     "linalg.adjugate": _adjugate,
     "linalg.solve_triangular": lambda x1, x2, *, upper=False: np.linalg.solve((np.triu if upper else np.tril)(x1), x2),
     "scatter_add": _scatter_add,
+    "segment_sum": _segment_sum,
     "setitem": _setitem,
     "to_device": lambda x, device, *, stream=None: x,
 }

@@ -13,6 +13,7 @@ from autodiff_api.backends import Backend
 from autodiff_api.binding import make_namespace
 from autodiff_api.duals import namespace_over
 from autodiff_api.extras import ALIASES
+from autodiff_api.extras.paths import greedy, plan
 
 RNG = np.random.default_rng(0)
 A, B, C = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
@@ -248,6 +249,7 @@ TORCH = [
     *(("einsum", (w, *x), {}, lambda t, *a: t.einsum(*a)) for w, x in EINSUM if same_kind(x)),
     ("einsum", ("i...->i", CUBE), {}, lambda t, *a: t.einsum(*a)),  # NumPy wants the axes of an ellipsis kept
     ("einsum", ("...ij,...jk->ik", CUBE, C), {}, lambda t, *a: t.einsum(*a)),
+    ("index_add", (A, 1, [3, 0, 3], A[:, 1:]), {}, lambda t, x, d, i, y: t.index_add(x, d, t.tensor(i), y)),
     ("kron", (A, C), {}, lambda t, *a: t.kron(*a)),
     *(
         ("quantile", (x, q), {"axis": -1, "method": m}, lambda t, x, q, m=m: t.quantile(x, q, -1, interpolation=m))
@@ -301,6 +303,52 @@ def test_gradients_are_pytorchs(backend, name, args, options, theirs):
         np.testing.assert_allclose(
             found.numpy(force=True), expected.detach().resolve_conj().numpy(), rtol=1e-9, atol=1e-9
         )
+
+
+@pytest.fixture
+def no_opt_einsum(monkeypatch):
+    monkeypatch.setattr("autodiff_api.extras.paths.optimizer", lambda: None)
+    plan.cache_clear()
+    yield
+    plan.cache_clear()
+
+
+@pytest.mark.usefixtures("no_opt_einsum")
+def test_einsum_by_our_own_path():
+    for words, operands in EINSUM:
+        if len(operands) > 2:
+            found = ad.einsum(words, *map(ad.asarray, operands))
+            np.testing.assert_allclose(found.numpy(), np.einsum(words, *operands), rtol=1e-10, atol=1e-12)
+    x, y = np.ones((2, 900)), np.ones((900, 3))
+    assert greedy([("i", "j"), ("k", "l"), ("j", "k")], ("i", "l"), {"i": 2, "j": 900, "k": 900, "l": 3})[0] != (0, 1)
+    assert ad.einsum("ij,kl,jk->il", x, y, np.ones((900, 900))).tolist() == [[810000.0] * 3] * 2
+
+
+SEGMENTS = [
+    ((RNG.normal(size=(50, 3)), RNG.integers(0, 7, 50)), {"num_segments": 9}),
+    ((RNG.normal(size=50), RNG.integers(0, 7, 50)), {"num_segments": 7}),
+    ((RNG.normal(size=(5, 4, 2)), RNG.integers(0, 3, (5, 4))), {}),
+    ((RNG.normal(size=(0, 2)), np.asarray([], dtype=int)), {"num_segments": 2}),
+    ((np.arange(6), np.asarray([1, 1, 0, 2, 1, 0])), {}),
+]
+
+
+@pytest.mark.parametrize(("args", "options"), SEGMENTS, ids=range(len(SEGMENTS)))
+def test_segment_sum_is_jaxs(backend, args, options):
+    jax = pytest.importorskip("jax")
+    data, ids = args
+    found = ad.segment_sum(ad.tensor(data), ad.tensor(ids), **options)
+    flat = data.reshape(ids.size, *data.shape[ids.ndim :])
+    wanted = jax.ops.segment_sum(flat, ids.reshape(-1), **options)
+    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-12 if str(wanted.dtype) == "float64" else 1e-5)
+
+
+def test_segment_sum_under_a_compiler():
+    jax = pytest.importorskip("jax")
+    with ad.use_backend("jax"):
+        x, ids = ad.tensor([1.0, 2.0, 4.0]), ad.tensor([1, 0, 1])
+        grad = jax.jit(ad.grad(lambda x, ids: (ad.segment_sum(x, ids, 3) ** 2).sum()))(x, ids)
+        assert grad.tolist() == [10.0, 4.0, 10.0]
 
 
 @pytest.mark.parametrize(("name", "standard"), ALIASES.items())
@@ -380,6 +428,9 @@ ERRORS = [
     (lambda: ad.pad(A[:0], 1, mode="edge"), ad.ArgumentError, "axis 0 is empty"),
     (lambda: ad.quantile(A, 1.5), ad.ArgumentError, "q must be from 0 to 1, not 1.5"),
     (lambda: ad.quantile(A, 0.5, method="hazen"), ad.ArgumentError, "not 'hazen'"),
+    (lambda: ad.index_add(A, 0, np.arange(2), B), ad.ShapeError, r"a source of shape \(2, 4\), not \(3, 4\)"),
+    (lambda: ad.segment_sum(A, np.arange(2), 2), ad.ShapeError, r"must have the first axes of data.*\(3, 4\)"),
+    (lambda: ad.segment_sum(A, V[:3], 2), ad.OperandError, "segment_ids are integers, not float"),
     (lambda: ad.interp(V, KNOTS, V), ad.ShapeError, "vectors of one length"),
     (lambda: ad.median(A, axis=4), ad.AxisError, r"median: axis=4 does not fit shape \(3, 4\), whose axes are -2 to 1"),
     (lambda: ad.percentile(A, 30, axis=-3), ad.AxisError, r"percentile: axis=-3 does not fit shape \(3, 4\)"),

@@ -1,4 +1,4 @@
-"""Samples of NumPy's functions beyond the standard, each said in other functions."""
+"""Samples of functions beyond the standard, each said in other functions."""
 
 from __future__ import annotations
 
@@ -58,6 +58,12 @@ def einsum(draw: Draw) -> Iterator[Sample]:
     yield Sample(("ij,jk->ik", draw.complex(2, 3), draw.complex(3, 2)), name="complex")
 
 
+def index_add(draw: Draw) -> Iterator[Sample]:
+    yield Sample((draw.normal(2, 3), 1, np.asarray([2, 0, 2, 1]), draw.normal(2, 4)))
+    yield Sample((draw.normal(3), 0, np.asarray([1]), draw.normal(1)), {"alpha": 0.5})
+    yield Sample((draw.complex(3, 2), -2, np.asarray([0, 0]), draw.complex(2, 2)), name="complex")
+
+
 def interp(draw: Draw) -> Iterator[Sample]:
     places, values = np.asarray([-1.0, 0.2, 1.5]), draw.normal(3)
     yield Sample((np.asarray([-0.7, 0.5, 1.2]), places, values))
@@ -103,6 +109,13 @@ def percentile(draw: Draw) -> Iterator[Sample]:
     return quantile(draw, 100.0)
 
 
+def segment_sum(draw: Draw) -> Iterator[Sample]:
+    yield Sample((draw.normal(4, 2), np.asarray([2, 0, 2, 0]), 3))
+    yield Sample((draw.normal(2, 3), np.asarray([[1, 0, 1], [1, 1, 0]])), {"num_segments": 2}, name="two axes")
+    yield Sample((draw.complex(3), np.asarray([0, 0, 1]), 2), name="complex")
+    yield Sample((draw.normal(0, 2), np.asarray([], dtype=int), 2), name="zero size")
+
+
 def trapezoid(draw: Draw) -> Iterator[Sample]:
     yield Sample((draw.normal(4),))
     yield Sample((draw.normal(2, 3),), {"dx": 0.5, "axis": 0})
@@ -139,6 +152,7 @@ MAKERS: dict[str, Maker] = {
     "dot": dot,
     "einsum": einsum,
     "hstack": joined,
+    "index_add": index_add,
     "interp": interp,
     "isclose": constant(ANYWHERE, ANYWHERE, numbers=True),
     "kron": kron,
@@ -148,6 +162,7 @@ MAKERS: dict[str, Maker] = {
     "pad": pad,
     "percentile": percentile,
     "quantile": quantile,
+    "segment_sum": segment_sum,
     "swapaxes": moved(((2, 3), (0, 1), {}), ((2, 3, 2), (-1, 0), {})),
     "trapezoid": trapezoid,
     "vstack": joined,
