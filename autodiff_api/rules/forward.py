@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from .kinds import Elementwise, Formula, General, Linear, Multilinear, Op, expression, invoker_of, refuser
+from .kinds import Elementwise, Formula, General, Linear, Multilinear, Op, Rule, expression, invoker_of, refuser
 
 Push = Callable[[Sequence[Any], Sequence[Any], Any, tuple[Any, ...], Callable[..., Any], Any], Any]
 
@@ -36,8 +36,7 @@ def pushforward(op: Op, needs: tuple[bool, ...]) -> Push:
         if name not in rule.formulas:
             return refuser(op, name)
     if isinstance(rule, Elementwise):
-        terms = [_formula(op, rule.formulas[op.arrays[i]], f"ts[{i}]") for i in moving]
-        return lambda ts, a, out, p, kernel, xp: _sum(term(ts, a, out, p, xp) for term in terms)
+        return _elementwise(op, rule, moving)
     if isinstance(rule, General):
         one = len(rule.formulas) == 1
         moved = [op.arrays.index(n) for n in rule.formulas]
@@ -55,6 +54,17 @@ def pushforward(op: Op, needs: tuple[bool, ...]) -> Push:
     assert isinstance(rule, Linear)
     linear = [i for i in range(len(needs)) if op.variadic or op.arrays[i] in rule.formulas]
     return lambda ts, a, out, p, kernel, xp: invoke(kernel, _filled(ts, a, linear, xp), p)
+
+
+def _elementwise(op: Op, rule: Rule, moving: list[int]) -> Push:
+    """Return the sum of the formulas of the inputs that move, written out: it is most of what forward mode does."""
+    places = {name: f"a[{i}]" for i, name in enumerate(op.arrays)}
+    scope, terms = {}, []
+    for i in moving:
+        scope[f"f{i}"] = formula = rule.formulas[op.arrays[i]]
+        words = [f"ts[{i}]" if n == "t" else expression(n, op, places) for n in inspect.signature(formula).parameters]
+        terms.append(f"f{i}({', '.join(words)})")
+    return eval(f"lambda ts, a, out, p, kernel, xp: {' + '.join(terms)}", scope)  # type: ignore[no-any-return]
 
 
 def _filled(tangents: Sequence[Any], arrays: Sequence[Any], where: list[int], xp: Any) -> list[Any]:

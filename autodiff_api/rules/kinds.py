@@ -252,15 +252,19 @@ def _word(parameter: str, slots: dict[str, int]) -> str:
     return f"s[{slots.setdefault(parameter, len(slots))}]"
 
 
-def expression(name: str, op: Op) -> str:
-    """Return what a formula's parameter stands for, in terms of the op's arrays, `out`, and the statics `p`."""
+def expression(name: str, op: Op, places: Mapping[str, str] | None = None) -> str:
+    """Return what a formula's parameter stands for, in terms of the op's arrays, `out`, and the statics `p`.
+
+    `places` says what an array is called, where that is not its own name.
+    """
     if name in op.statics:
         return f"p[{op.statics.index(name)}]"
     base, _, fact = name.rpartition("_")
     if base in op.arrays and fact in FACTS:
+        base = places[base] if places else base
         read = f"getattr({base}, 'device', None)" if fact == "device" else f"{base}.{fact}"  # None while it is traced
         return f"tuple([x.{fact} for x in arrays])" if op.variadic else read
-    return name
+    return places.get(name, name) if places else name
 
 
 def _source(name: str, op: Op) -> int | str | None:
