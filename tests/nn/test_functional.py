@@ -27,7 +27,11 @@ FUNCTIONS = {
     "softmax": lambda x: F.softmax(x, dim=-1),
     "log_softmax": lambda x: F.log_softmax(x, dim=0),
     "linear": lambda x: F.linear(x, ad.asarray(POINTS[:2]), ad.asarray([1.0, 2.0])),
-    "cross_entropy": lambda x: F.cross_entropy(x, ad.asarray(LABELS), ad.asarray(WEIGHT), label_smoothing=0.1),
+    "layer_norm": lambda x: F.layer_norm(x, 4, ad.asarray(WEIGHT), ad.asarray(WEIGHT)),
+    "layer_norm-bare": lambda x: F.layer_norm(x, (3, 4)),
+    "cross_entropy": lambda x: F.cross_entropy(x, ad.asarray(LABELS)),
+    "cross_entropy-weighted": lambda x: F.cross_entropy(x, ad.asarray(LABELS), ad.asarray(WEIGHT), label_smoothing=0.1),
+    "nll_loss": lambda x: F.nll_loss(x, ad.asarray(LABELS), reduction="none"),
     "cross_entropy-probabilities": lambda x: F.cross_entropy(x, ad.asarray(abs(POINTS) / 10)),
     "mse_loss": lambda x: F.mse_loss(x, ad.asarray(POINTS[::-1])),
     "l1_loss": lambda x: F.l1_loss(x, ad.asarray(POINTS[::-1] + 0.1)),
@@ -139,6 +143,47 @@ def test_half_precision_gelu(backend):
     np.testing.assert_allclose(half.astype(xp.float64).numpy(), exact, rtol=2e-3, atol=1e-3)
 
 
+def test_half_precision_layer_norm(backend):
+    """The square of 300 is infinite in float16."""
+    xp = ad.namespace()
+    x = 300 * POINTS
+    half = F.layer_norm(xp.asarray(x, dtype=getattr(xp, "float16", None) or np.float16), (4,))
+    assert "float16" in str(half.dtype)
+    np.testing.assert_allclose(half.astype(xp.float64).numpy(), F.layer_norm(ad.asarray(x), 4).numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (300, 400)])
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_in_single_precision_is_near_that_in_double(shape, approximate):
+    """NumPy's kernel for float32 is another than that for float64, and works in blocks."""
+    x = np.linspace(-12, 12, math.prod(shape)).reshape(shape)
+    found = {}
+    for dtype in (np.float32, np.float64):
+        leaf = ad.tensor(x.astype(dtype), requires_grad=True)
+        y = F.gelu(leaf, approximate)
+        y.backward(ad.asarray(np.cos(x).astype(dtype)))
+        assert y.dtype == leaf.grad.dtype == dtype
+        found[dtype] = y.detach().numpy(), leaf.grad.numpy()
+    for single, double in zip(found[np.float32], found[np.float64], strict=True):
+        np.testing.assert_allclose(single, double, rtol=1e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gap", [1.0, 30.0, 1000.0])
+def test_softmax_of_rows_far_from_each_other(dtype, gap):
+    """NumPy's kernel takes one greatest number for all rows where it can."""
+    x = np.asarray([[0.0, 1.0, -np.inf], [3.0, 2.0, 1.0]], dtype=dtype) + dtype(gap) * np.asarray([[0], [1]], dtype)
+    e = np.exp(x - x.max(1, keepdims=True))
+    np.testing.assert_allclose(F.softmax(ad.asarray(x), 1).numpy(), e / e.sum(1, keepdims=True), rtol=4e-6)
+
+
+def test_no_loss_of_classes_is_negative():
+    x = np.asarray([[0.0, -30.0], [-40.0, -5.0]], dtype=np.float32)
+    loss = F.cross_entropy(ad.asarray(x), ad.asarray([0, 1]), reduction="none")
+    assert loss.tolist() == pytest.approx([9.4e-14, 6.3e-16], abs=1e-12)
+    assert (loss >= 0).all()
+
+
 def test_axis_is_named_once():
     x = ad.asarray(POINTS)
     assert F.softmax(x, axis=0).tolist() == F.softmax(x, dim=0).tolist() == F.softmax(x, 0).tolist()
@@ -199,6 +244,19 @@ def test_ignored_elements_pass_no_gradient_even_from_infinite_logits(backend):
 REFUSALS = [
     (lambda x: F.relu([1.0]), TypeError, r"relu\(\) needs a tensor, got list"),
     (lambda x: F.gelu(x, approximate="erf"), ValueError, r"gelu\(\) got approximate='erf'. Choose"),
+    (
+        lambda x: F.layer_norm(x, (3,)),
+        RuntimeError,
+        r"Given normalized_shape=\[3\], expected input with shape \[\*, 3\]",
+    ),
+    (lambda x: F.layer_norm(x, ()), RuntimeError, r"It names the last axes of the input, one at least"),
+    (lambda x: F.layer_norm(x, (4,), x), RuntimeError, r"weight of shape \[3, 4\] and normalized_shape = \[4\]"),
+    (lambda x: F.layer_norm(x, (4,), None, x), RuntimeError, r"bias of shape \[3, 4\] and normalized_shape = \[4\]"),
+    (
+        lambda x: F.layer_norm(x.long(), (4,)),
+        TypeError,
+        r"layer_norm\(\) needs a real floating-point tensor, got int64",
+    ),
     (lambda x: F.dropout(x, 1.5), ValueError, "dropout probability has to be between 0 and 1, but got 1.5"),
     (lambda x: F.one_hot(x), TypeError, r"one_hot\(\) expected an integer tensor of classes"),
     (lambda x: F.mse_loss(x, x, reduction="avg"), ValueError, "'avg' is not a valid value for reduction"),

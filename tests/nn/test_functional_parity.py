@@ -43,6 +43,17 @@ CASES = {
     "linear": (lambda F, x, w, b: F.linear(x, w, b), [LOGITS, rng.standard_normal((3, 5)), rng.standard_normal(3)]),
     "linear-batch": (lambda F, x, w: F.linear(x, w), [IMAGES, rng.standard_normal((7, 3))]),
     "linear-vector": (lambda F, x, w: F.linear(x, w), [LOGITS, rng.standard_normal(5)]),
+    "layer_norm": (
+        lambda F, x, w, b: F.layer_norm(x, (5,), w, b),
+        [LOGITS, rng.standard_normal(5), rng.standard_normal(5)],
+    ),
+    "layer_norm-no-bias": (lambda F, x, w: F.layer_norm(x, (5,), w, eps=0.1), [LOGITS, rng.standard_normal(5)]),
+    "layer_norm-bare": (lambda F, x: F.layer_norm(x, x.shape[1:]), [IMAGES]),
+    "layer_norm-bias": (lambda F, x, b: F.layer_norm(x, (5,), None, b), [LOGITS, Fixed(rng.standard_normal(5))]),
+    "layer_norm-images": (
+        lambda F, x, w, b: F.layer_norm(x, w.shape, w, b),
+        [IMAGES, rng.standard_normal(IMAGES.shape[2:]), rng.standard_normal(IMAGES.shape[2:])],
+    ),
     "one_hot": (lambda F, c: F.one_hot(c, 5), [PIXELS]),
     "one_hot-inferred": (lambda F, c: F.one_hot(c), [PIXELS]),
     "dropout-eval": (lambda F, x: F.dropout(x, 0.5, False), [LOGITS]),

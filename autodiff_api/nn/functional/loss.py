@@ -132,7 +132,7 @@ def plain_loss(name: str, input: Array, target: Array, axis: int, ignore_index: 
     """Return the loss for integer classes that all weigh the same: one operation."""
     check_reduction(reduction, name)
     target = classes_of(input, target, axis, name)
-    known = input if hasattr(type(input), "_xp") else target  # a raw array is a constant beside a tensor
+    known = target if hasattr(target, "_xp") and not hasattr(input, "_xp") else input  # raw beside a tensor: a constant
     loss = network(name, known, name)(input, target, axis, ignore_index, reduction)
     if has_nan(loss):  # which a class out of bounds leaves: only then is it worth a look at the classes
         checked_classes(input, target, axis, ignore_index, name)

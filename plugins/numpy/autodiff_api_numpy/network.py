@@ -36,17 +36,20 @@ def linear(x: Any, weight: Any, bias: Any = None, /) -> Any:
 # --- normalisation: matrices whose rows are what is normalised ---
 
 
-def normal_rows(x: Any, last: int, eps: float) -> tuple[Any, Any, Any]:
-    """Return normalised rows, one over their standard deviations, and what a product with gives the mean of a row."""
+def moments(x: Any, last: int, eps: float) -> tuple[Any, Any]:
+    """Return rows less their means, and one over their standard deviations.
+
+    A sum over a row is a product with a vector, and a row times a number for each is one with an outer product:
+    NumPy's own sums and broadcasts call a loop for each row.
+    """
     width = math.prod(x.shape[x.ndim - last :])
-    rows, means = x.reshape(-1, width), np.full(width, 1 / width, dtype=x.dtype)
-    out = np.subtract(rows, rows.dot(means)[:, None], order="C")
-    scale = np.vecdot(out, out)
+    rows = x.reshape(-1, width)
+    means = rows.dot(np.full(width, 1 / width, dtype=x.dtype))
+    centred = np.subtract(rows, means[:, None], order="C")
+    scale = np.vecdot(centred, centred)
     scale /= width
     scale += eps
-    np.reciprocal(np.sqrt(scale, out=scale), out=scale)
-    out *= scale[:, None]
-    return out, scale[:, None], means
+    return centred, np.reciprocal(np.sqrt(scale, out=scale), out=scale)
 
 
 def takes(*arrays: Any) -> bool:
@@ -61,17 +64,11 @@ def normalize(x: Any, /, last: int = 1, eps: float = 1e-5) -> Any:
     >>> normalize(np.asarray([1.0, 3.0]), eps=0.0)
     array([-1.,  1.])
     """
-    return normal_rows(x, last, eps)[0].reshape(x.shape) if takes(x) else GENERIC["nn.normalize"](x, last, eps, xp=np)
-
-
-def slope_of_rows(grad: Any, y: Any, scale: Any, means: Any) -> Any:
-    """Return the cotangent of rows before they were normalised to y, in the memory of `grad`."""
-    along = np.vecdot(grad, y)[:, None]
-    along /= means.size
-    grad -= grad.dot(means)[:, None]
-    grad -= y * along
-    grad *= scale
-    return grad
+    if not takes(x):
+        return GENERIC["nn.normalize"](x, last, eps, xp=np)
+    out, scale = moments(x, last, eps)
+    out *= scale[:, None]
+    return out.reshape(x.shape)
 
 
 def normalize_backward(grad: Any, x: Any, /, last: int = 1, eps: float = 1e-5) -> Any:
@@ -82,8 +79,7 @@ def normalize_backward(grad: Any, x: Any, /, last: int = 1, eps: float = 1e-5) -
     """
     if not takes(grad, x):
         return GENERIC["nn.normalize_backward"](grad, x, last, eps, xp=np)
-    y, scale, means = normal_rows(x, last, eps)
-    return slope_of_rows(np.array(grad.reshape(y.shape)), y, scale, means).reshape(x.shape)
+    return layer_norm_backward(grad, x, np.ones(x.shape[x.ndim - last :], dtype=x.dtype), last, eps)[0]
 
 
 def layer_norm(x: Any, weight: Any, bias: Any = None, /, last: int = 1, eps: float = 1e-5) -> Any:
@@ -94,8 +90,9 @@ def layer_norm(x: Any, weight: Any, bias: Any = None, /, last: int = 1, eps: flo
     """
     if not takes(x, weight, bias):
         return GENERIC["nn.layer_norm"](x, weight, bias, last, eps, xp=np)
-    out = normal_rows(x, last, eps)[0].reshape(x.shape)
-    out *= weight
+    out, scale = moments(x, last, eps)
+    out *= scale[:, None].dot(weight.reshape(1, -1))
+    out = out.reshape(x.shape)
     return out if bias is None else np.add(out, bias, out=out)
 
 
@@ -107,11 +104,19 @@ def layer_norm_backward(grad: Any, x: Any, weight: Any, /, last: int = 1, eps: f
     """
     if not takes(grad, x, weight):
         return GENERIC["nn.layer_norm_backward"](grad, x, weight, last, eps, xp=np)  # type: ignore[no-any-return]
-    y, scale, means = normal_rows(x, last, eps)
-    grad = grad.reshape(y.shape)
-    moved = slope_of_rows(np.multiply(grad, weight.reshape(-1), order="C"), y, scale, means)
-    y *= grad
-    return moved.reshape(x.shape), np.add.reduce(y, 0).reshape(weight.shape)
+    centred, scale = moments(x, last, eps)
+    grad, factors = grad.reshape(centred.shape), weight.reshape(-1)
+    products = grad * centred
+    mean = grad.dot(factors)
+    mean *= scale / factors.size
+    along = products.dot(factors)
+    along *= scale**3 / factors.size
+    out = scale[:, None].dot(factors[None, :])
+    out *= grad
+    centred *= along[:, None]
+    out -= centred
+    out -= mean[:, None]
+    return out.reshape(x.shape), scale.dot(products).reshape(weight.shape)
 
 
 def softmax_backward(grad: Any, x: Any, /, axis: Any = -1) -> Any:
