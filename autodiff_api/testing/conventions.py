@@ -37,6 +37,12 @@ def same_by_svd(xp: Any, x: Any) -> Any:
     return (u * s) @ vh
 
 
+def pooled(xp: Any, x: Any) -> Any:
+    """Return the largest element of a window over all."""
+    n = x.shape[0]
+    return xp.nn.max_pool(x, window=(n,), stride=(n,), padding=((0, 0),), dilation=(1,))
+
+
 FIRST: dict[str, Row] = {  # the gradient of the sum of a function by each of its arguments
     "abs at 0.0, -0.0": (lambda xp, x: xp.abs(x), [[0.0, -0.0]], [[0.0, 0.0]]),
     "abs at 0j": (lambda xp, x: xp.abs(x), [0j], [0j]),
@@ -77,6 +83,8 @@ FIRST: dict[str, Row] = {  # the gradient of the sum of a function by each of it
     "maximum(nan,1)": (lambda xp, x, y: xp.maximum(x, y), [NAN, 1.0], [NAN, 0.0]),
     "minimum(1,nan)": (lambda xp, x, y: xp.minimum(x, y), [1.0, NAN], [0.0, NAN]),
     "maximum(inf,inf)": (lambda xp, x, y: xp.maximum(x, y), [INF, INF], [0.5, 0.5]),
+    "nn.max_pool, ties": (pooled, [[1.0, 3.0, 3.0, 2.0]], [[0.0, 1.0, 0.0, 0.0]]),  # the first's, as in PyTorch
+    "nn.max_pool over nan": (pooled, [[1.0, 3.0, NAN, 2.0]], [[0.0, 0.0, 1.0, 0.0]]),
     "clip at the lower bound": (lambda xp, x, lo, hi: xp.clip(x, lo, hi), [1.0, 1.0, 2.0], [1.0, 0.0, 0.0]),
     "clip at the upper bound": (lambda xp, x, lo, hi: xp.clip(x, lo, hi), [2.0, 1.0, 2.0], [1.0, 0.0, 0.0]),
     "clip at numbers": (lambda xp, x: xp.clip(x, -1.0, 1.0), [[-1.0, 1.0, 1.5, 0.0]], [[1.0, 1.0, 0.0, 1.0]]),
