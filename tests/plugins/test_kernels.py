@@ -286,6 +286,24 @@ def test_kernels_of_large_arrays(name, dtype, special):
             np.testing.assert_allclose(found, wanted, **near)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("special", [*SPECIAL, "far", "positive", "positive and far"])
+def test_special_functions_of_large_arrays(special, dtype):
+    scipy = pytest.importorskip("scipy.special")
+    kernels = get_backend("numpy").kernels
+    more = {"far": BIG * 300, "positive": np.abs(BIG) + 0.01, "positive and far": np.exp(4 * BIG)}
+    x = (SPECIAL | more)[special].astype(dtype)
+    near = {"rtol": 2e-6 if dtype is np.float32 else 1e-13}
+    for order in (2.0, 3.0, 4.0, 2.5):
+        found = kernels["special.zeta"](order, x)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, scipy.zeta(dtype(order), x), **near)
+    found = kernels["special.expit"](x)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, scipy.expit(x), **near)
+
+
 @pytest.mark.parametrize("upper", [False, True])
 @pytest.mark.parametrize("shapes", [((3, 3), (3, 2)), ((20, 20), (20, 2)), ((2, 3, 3), (3, 1)), ((3, 3), (2, 3, 2))])
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64])
