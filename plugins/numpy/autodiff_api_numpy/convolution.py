@@ -63,7 +63,7 @@ def windows(x: Any, window: Shape, out: Shape, stride: Shape, dilation: Shape, g
     rows = n * math.prod(out)
     if c < 4:
         found: Any = np.empty((groups, *window, c, n, *out), dtype=x.dtype)
-        split = np.moveaxis(x.reshape(*x.shape[:-1], groups, c), (-2, -1), (0, 1))
+        split = x.reshape(*x.shape[:-1], groups, c).transpose(x.ndim - 1, x.ndim, *range(x.ndim - 1))
         for place, key in places(window, out, stride, dilation):
             found[(slice(None), *place)] = split[(slice(None), slice(None), *key)]
         return found.reshape(groups, math.prod(window) * c, rows).mT
@@ -83,7 +83,7 @@ def blocks(n: int, size: int) -> Iterator[slice]:
 def as_matrix(weight: Any, groups: int) -> Any:
     """Return a weight as matrices (groups, places * C / groups, O / groups)."""
     o, c, *window = weight.shape
-    split = np.moveaxis(weight.reshape(groups, o // groups, c, *window), (1, 2), (-1, -2))
+    split = weight.reshape(groups, o // groups, c, *window).transpose(0, *range(3, weight.ndim + 1), 2, 1)
     return split.reshape(groups, math.prod(window) * c, o // groups)
 
 
@@ -117,8 +117,8 @@ def conv_input(
     grad, window, c = np.ascontiguousarray(channels_last(grad)), weight.shape[2:], weight.shape[1]
     sizes = [n + low + high for n, (low, high) in zip(shape, padding, strict=True)]
     total = np.zeros((len(grad), *sizes, c * groups), dtype=np.result_type(grad, weight))
-    factors = np.moveaxis(weight.reshape(groups, -1, *weight.shape[1:]), (0, 1, 2), (-3, -2, -1))
-    factors = np.ascontiguousarray(factors)
+    split = weight.reshape(groups, -1, *weight.shape[1:]).transpose(*range(3, weight.ndim + 1), 0, 1, 2)
+    factors = np.ascontiguousarray(split)
     for some in blocks(len(grad), math.prod(grad.shape[1:-1]) * math.prod(window) * c * groups):
         rows, there = by_group(grad[some], groups), total[some]
         part = np.empty((*grad[some].shape[:-1], c * groups), dtype=total.dtype)
@@ -138,7 +138,7 @@ def conv_weight(
     for some in blocks(len(x), math.prod(size) * total.shape[1] * groups):
         rows = windows(x[some], shape, size, stride, dilation, groups)
         total += np.matmul(rows.mT, by_group(grad[some], groups))
-    split = np.moveaxis(total.reshape(groups, *shape, c, o), (-1, -2), (1, 2))
+    split = total.reshape(groups, *shape, c, o).transpose(0, -1, -2, *range(1, len(shape) + 1))
     return split.reshape(groups * o, c, *shape)
 
 
