@@ -242,6 +242,7 @@ def _keep(retain_graph: bool | None, create_graph: bool) -> bool:
 
 
 def _sequence(x: Any) -> Sequence[Any]:
-    if isinstance(x, list | tuple):
+    if isinstance(x, (list, tuple)):
         return x
-    return tuple(x) if isinstance(x, Iterable) and not hasattr(x, "shape") else (x,)
+    # An array is asked for its shape first: to ask whether it is Iterable takes longer.
+    return (x,) if hasattr(x, "shape") or not isinstance(x, Iterable) else tuple(x)

@@ -60,11 +60,11 @@ def look(node: Node, operands: Sequence[Any]) -> None:
 
 def unary(bound: Bound, foreign: Function) -> Function:
     """Bind a function of one array and nothing else."""
-    tensor, kernel, unwrap, recipe = bound.array, bound.kernel, unwrapper(bound), None
+    tensor, kernel, unwrap, record = bound.array, bound.kernel, unwrapper(bound), None
     recipe_for = recipes(bound)
 
     def call(x: Any, /) -> Any:
-        nonlocal recipe
+        nonlocal record
         if x.__class__ is tensor:
             value = x._value
             node = x._node
@@ -84,9 +84,9 @@ def unary(bound: Bound, foreign: Function) -> Function:
             if rare_used:
                 mark(result)
             return result
-        if recipe is None:
-            recipe = recipe_for((True,))
-        result._node = new_node(recipe, (), (node,), recipe.pick(value, out, ()), out.shape, out.dtype)
+        if record is None:
+            record = recipe_for((True,)).node
+        result._node = record(value, out, (), (node,))
         if rare_used:
             recorded(result._node)
         return result
@@ -99,7 +99,7 @@ def binary(bound: Bound, foreign: Function) -> Function:
     tensor, kernel, unwrap = bound.array, bound.kernel, unwrapper(bound)
     recipe_for = recipes(bound)
     keep = bound.keep
-    left = right = both = None  # the recipes by which inputs need a gradient, compiled on first need
+    left = right = both = None  # what makes a node, by which inputs need a gradient: compiled on first need
 
     def call(x1: Any, x2: Any, /) -> Any:
         nonlocal left, right, both
@@ -130,14 +130,14 @@ def binary(bound: Bound, foreign: Function) -> Function:
                 mark(result)
             return result
         if n2 is None:
-            recipe = left or (left := recipe_for((True, False)))
+            record = left or (left := recipe_for((True, False)).node)
             n2 = v2 = v2 if x2.__class__ is tensor else keep(x2, v2)
         elif n1 is None:
-            recipe = right or (right := recipe_for((False, True)))
+            record = right or (right := recipe_for((False, True)).node)
             n1 = v1 = v1 if x1.__class__ is tensor else keep(x1, v1)
         else:
-            recipe = both or (both := recipe_for((True, True)))
-        result._node = new_node(recipe, (), (n1, n2), recipe.pick(v1, v2, out, ()), out.shape, out.dtype)
+            record = both or (both := recipe_for((True, True)).node)
+        result._node = record(v1, v2, out, (), (n1, n2))
         if rare_used:
             look(result._node, (x1, x2))
         return result
@@ -228,7 +228,7 @@ class Single(Recorder):
         recipe = self._recipe
         if recipe is None:
             recipe = self._recipe = self.recipe_for((True,))
-        made = new_node(recipe, statics, (node,), recipe.pick(value, out, statics), out.shape, out.dtype)
+        made = recipe.node(value, out, statics, (node,))
         if rare_used:
             recorded(made)
         return out, made
