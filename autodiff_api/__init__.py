@@ -13,6 +13,7 @@ tensor([12.])
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -105,13 +106,18 @@ __all__ = [
 ]
 
 
+@cache
+def _is_module(name: str) -> bool:
+    return find_spec(f"{__name__}.{name}") is not None
+
+
 def __getattr__(name: str) -> Any:
     """Find the rest on first use: sub-packages, and the functions and dtypes of the namespaces."""
     if name in _PACKAGES:
         return import_module(f"{__name__}.{name}")
     if name in _HOMES:
         found, stays = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name), True
-    elif find_spec(f"{__name__}.{name}") is not None:  # `from . import module` asks here before it imports
+    elif _is_module(name):  # `from . import module` asks here before it imports
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; import {__name__}.{name}")
     else:
         from .dispatch import find

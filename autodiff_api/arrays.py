@@ -46,9 +46,9 @@ def still(value: Any) -> Any:
 def kinds_in(parts: Any) -> set[type]:
     """Return the types of what a list holds, and of what lists in it hold."""
     kinds = set(map(type, parts))
-    for kind in (list, tuple):
-        if any(issubclass(k, kind) for k in kinds):
-            kinds.update(*(kinds_in(part) for part in parts if isinstance(part, kind)))
+    for kind in kinds:
+        if issubclass(kind, list | tuple):
+            return kinds.union(*(kinds_in(part) for part in parts if isinstance(part, list | tuple)))
     return kinds
 
 
@@ -376,8 +376,7 @@ class Array:
 
     def relu(self) -> Self:
         """Return the elements, with the negative ones replaced by 0."""
-        xp = self._xp
-        return xp.where(xp.less_equal(self, 0), 0, self)  # a nan stays nan; maximum would share a tie
+        return self._xp.nn.relu(self)
 
     def repeat(self, *repeats: Any) -> Self:
         """Tile the array, as PyTorch's `repeat` does (the standard's `repeat` is the function)."""

@@ -192,7 +192,7 @@ class Functions:
     def _highest(self, *given: Any) -> Any:
         """Return the highest namespace among those of arrays, which lists may hold, and this one."""
         found: Any = self
-        for kind in kinds_in(given):
+        for kind in kinds_in(given) - {self.array_class}:
             found = found.above(kind) or found
         return found
 

@@ -27,10 +27,14 @@ def is_basic(key: Any) -> bool:
 
 def is_plain(key: Any) -> bool:
     """Tell whether a key is made of integers, slices between integers, None and Ellipsis: no array, nothing traced."""
-    kind = key.__class__
-    if kind is tuple:
-        return all(map(is_plain, key))
-    return kind is int or key is None or key is Ellipsis or (kind is slice and _plain_slice(key))
+    for part in key if key.__class__ is tuple else (key,):
+        kind = part.__class__
+        if kind is slice:
+            if not _plain_slice(part):
+                return False
+        elif kind is not int and part is not None and part is not Ellipsis:
+            return False
+    return True
 
 
 def plain_key(key: Any, value_of: Callable[[Any], Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from . import gradients
 from .errors import DataError, GradientError, GraphError
 from .export import Export
-from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of
+from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of, is_inexact
 from .inplace import InPlace
 from .modes import mark, mode, no_grad, rare_used
 from .namespaces import mismatch
@@ -112,7 +112,7 @@ class Tensor(InPlace, Export):
             return self
         if isinstance(self._node, Node):
             raise _not_a_leaf()
-        if requires_grad and not self._is_float():
+        if requires_grad and not is_inexact(self._xp._lower, self._value.dtype):
             raise GradientError(
                 f"Only Tensors of floating point and complex dtype can require gradients, got {self.dtype}; "
                 "give a float dtype, or cast with astype"
