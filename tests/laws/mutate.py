@@ -32,7 +32,7 @@ import numpy as np
 import autodiff_api as ad
 from autodiff_api import rules
 from autodiff_api.binding import make_namespace
-from autodiff_api.rules import CHAPTERS, OPS, General, Op, batched_keys, batches
+from autodiff_api.rules import CHAPTERS, OPS, General, Op, batched_keys, batched_networks, batches
 from autodiff_api.rules.batching import EACH, Shifted, Stacked
 from autodiff_api.rules.kinds import Rule, invoker_of
 from autodiff_api.testing import laws
@@ -46,6 +46,7 @@ BROADCAST = "broadcasting does it anyway"
 POINTS = "tests/core/test_linalg_points.py notices"
 THIRD = "shows in third derivatives only"
 PERIOD = "the cosine has the same period; this is for the accuracy of large arguments"
+NIL = "this derivative is zero, and so is any multiple of it"
 NOT_STANDARD = "beyond the standard, which samples keep to: tests/core/test_batched.py notices"
 EXPLAINED: dict[str, str] = {  # the mutant's name: why no law here can notice it
     "batches.from_the_end: -len(longest) alone of one_axis('an operation along one axis', axis, longest) - "
@@ -57,6 +58,11 @@ EXPLAINED: dict[str, str] = {  # the mutant's name: why no law here can notice i
     "eigenvalues.order_of: turned xp.where(stays, on_diagonal(distance, xp), first)": POINTS,
     "inverses.left_out: s[..., :, None] alone of s[..., :, None] + xp.zeros_like(s)[..., None, :]": BROADCAST,
     "inverses.left_out: s[..., None, :] alone of s[..., None, :] + xp.zeros_like(s)[..., :, None]": BROADCAST,
+    **{
+        f"nn.max_pool_{op}: vjp at {what}": NIL
+        for op in ("backward", "select")
+        for what in ("negated", "doubled", "lost")
+    },
     "singular_values.svd_core: left alone of left + right": "equal where they are used, and their scale cancels",
     "singular_values.svd_core: right alone of left + right": "equal where they are used, and their scale cancels",
     "special.conjugate: no conj in xp.conj(x)": "of the kernels, only NumPy's takes complex numbers",
@@ -447,7 +453,7 @@ def mutants(names: list[str]) -> Iterator[Mutant]:
             yield from wrapped(op)
         if not names or name in names:
             yield from unmoved(op)
-    for module in (batches, batched_keys):
+    for module in (batches, batched_keys, batched_networks):
         for mutant in cut_batches(module):
             if not names or set(names) & set(mutant.ops):
                 yield mutant
