@@ -30,7 +30,7 @@ ROUGHLY = (ROOT, ROOT * 0.044715)
 def blockwise(step: Step, *arrays: Any) -> Any:
     """Return what `step` makes of arrays of one shape and dtype, block by block where they are large."""
     out = np.empty(arrays[0].shape, dtype=arrays[0].dtype)
-    with np.errstate(over="ignore"):  # of a square, which is then clipped
+    with np.errstate(over="ignore"):  # of powers of x
         if out.size <= BLOCK:
             step(*arrays, out, np.empty_like(out))
             return out
@@ -72,8 +72,8 @@ def relu_backward(x1: Any, x2: Any, /) -> Any:
 
 
 def odd_tanh(x: Any, out: Any, square: Any, coefficients: tuple[float, ...]) -> None:
-    """Put tanh(x P(x²)) into `out`, and x², but no more than 100, into `square`."""
-    np.minimum(np.multiply(x, x, out=square), 100, out=square)
+    """Put tanh(x P(x²)) into `out`, and x² into `square`; an infinity on the way leaves 1, or -1."""
+    np.multiply(x, x, out=square)
     np.multiply(square, coefficients[-1], out=out)
     for c in coefficients[-2:0:-1]:
         out += c
@@ -110,14 +110,15 @@ def slope_exactly(grad: Any, x: Any, out: Any, scratch: Any) -> None:
 def slope_roughly(grad: Any, x: Any, out: Any, scratch: Any) -> None:
     """Put `grad` times (1 + tanh + x (1 - tanh²) (x P(x²))') / 2 into `out`."""
     odd_tanh(x, out, scratch, ROUGHLY)
+    np.minimum(scratch, 100, out=scratch)  # where 1 - tanh is 0
     scratch *= 3 * ROUGHLY[1]
     scratch += ROUGHLY[0]
-    scratch *= x
-    inside = np.subtract(1, out)
-    scratch *= inside
-    scratch += 1  # 1 + tanh + (1 - tanh) (1 + tanh) s = (1 + tanh) (1 + (1 - tanh) s)
     out += 1
-    out *= scratch
+    steep = np.subtract(2, out)
+    steep *= out  # 1 - tanh², before x, which may be too large for the rest
+    scratch *= steep
+    scratch *= x
+    out += scratch
     out *= 0.5
     out *= grad
 

