@@ -27,8 +27,9 @@ BELOW: dict[type, Callable[[Definition, list[Any], Namespace], Outcome]] = {}  #
 
 def call(definition: Definition, args: Sequence[Any]) -> Outcome:
     """Apply a custom function to arguments, some of them tensors."""
-    if any(isinstance(x, Array) and not isinstance(x, Tensor) for x in args):
-        return _called_bare(definition, args)
+    for x in args:
+        if isinstance(x, Array) and not isinstance(x, Tensor):
+            return _called_bare(definition, args)
     xp = highest(args)
     below = None if xp is None else BELOW.get(type(xp._lower._namespace))
     if xp is None or below is None:
@@ -191,11 +192,15 @@ def _connect(
     dirty: dict[int, int],
 ) -> None:
     """Make the node of a call, and connect its outputs to it."""
-    places = [i for i, x in enumerate(args) if isinstance(x, Tensor)]
-    edges = tuple([values[i] if before[i] is None else before[i] for i in places])
+    places, edges, classes, others = [], [], [], list(args)
+    for i, x in enumerate(args):
+        if isinstance(x, Tensor):
+            places.append(i)
+            edges.append(values[i] if before[i] is None else before[i])
+            classes.append(x._xp.array_class)
+            others[i] = None
     known = [Output.of(x) if isinstance(x, Tensor) else None for x in outputs]
-    others = [None if isinstance(x, Tensor) else x for x in args]
-    needs, classes = ctx.needs_input_grad, [args[i]._xp.array_class for i in places]
+    needs = ctx.needs_input_grad
 
     def again(given: Sequence[Any]) -> tuple[Sequence[Any], FunctionCtx]:
         twins = list(others)
@@ -210,7 +215,7 @@ def _connect(
     recipe: Any = made
     single = len(moving) == 1
     shape, dtype = (first.shape, first.dtype) if single else (MANY, MANY)
-    node = new_node(recipe, (), edges, kept[0], shape, dtype, CallNode)
+    node = new_node(recipe, (), made.edges, kept[0], shape, dtype, CallNode)
     made.attach(node)
     if rare_used:
         recorded(node)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..errors import GraphError
@@ -27,6 +29,12 @@ class Definition:
     jvp: Callable[..., Any] | None = None
     vmap: Callable[..., Any] | None = None
     renews: bool = False
+
+    @cached_property
+    def arity(self) -> int:
+        """How many arguments a `forward` without `ctx` takes, all of them by position; -1 if it takes others too."""
+        parameters = inspect.signature(self.forward).parameters.values()
+        return len(parameters) if all(p.kind <= p.POSITIONAL_OR_KEYWORD for p in parameters) else -1
 
     def context(self, needs: Sequence[bool], recorded: bool) -> FunctionCtx:
         """Return a fresh context for one call."""

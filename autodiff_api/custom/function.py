@@ -103,7 +103,7 @@ class Function:
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run the function on arguments and record it as one operation, called `<name>Backward` in the graph."""
         definition = cls._definition()
-        if definition.setup is not None or kwargs:
+        if kwargs or (definition.setup is not None and len(args) != definition.arity):
             forward = (
                 definition.forward if definition.setup is not None else functools.partial(definition.forward, None)
             )
