@@ -1,0 +1,288 @@
+"""`compile` of training steps: models and optimizers go in and come out as an eager step leaves them."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+import autodiff_api as ad
+from autodiff_api import nn, optim
+
+rng = np.random.default_rng(3)
+DATA = [(rng.normal(size=(4, 3)), rng.normal(size=(4, 2))) for _ in range(6)]
+
+KINDS = {
+    "Adam": lambda p: optim.Adam(p, lr=0.05),
+    "Adam amsgrad": lambda p: optim.Adam(p, lr=0.05, amsgrad=True, weight_decay=0.1),
+    "AdamW": lambda p: optim.AdamW(p, lr=0.05, betas=(0.8, 0.99)),
+    "RMSprop": lambda p: optim.RMSprop(p, lr=0.01),
+    "RMSprop all": lambda p: optim.RMSprop(p, lr=0.01, momentum=0.9, centered=True, weight_decay=0.01),
+    "SGD": lambda p: optim.SGD(p, lr=0.1),
+    "SGD momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9),
+    "SGD nesterov": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+}
+
+
+class Net(nn.Module):
+    """Two layers, a buffer that follows the mean of the inputs, and one that counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 5), nn.Linear(5, 2)
+        self.mean = nn.Parameter(ad.zeros(3), requires_grad=False)
+        self.register_buffer("running", ad.zeros(3, dtype=ad.float64))
+        self.register_buffer("count", ad.asarray(0))
+
+    def forward(self, x):
+        if self.training:
+            self.running = 0.9 * self.running + 0.1 * ad.mean(x.detach(), axis=0)
+            self.count += 1
+        return self.second(ad.tanh(self.first(x - self.running)))
+
+
+def net():
+    model = Net().to(dtype=ad.float64)
+    for k, p in enumerate(model.parameters()):
+        with ad.no_grad():
+            p[...] = ad.asarray(np.random.default_rng(k).normal(size=p.shape) * 0.5)
+    return model
+
+
+def data(k):
+    return tuple(map(ad.asarray, DATA[k % len(DATA)]))
+
+
+def pair(kind):
+    """Return two models that are equal, each with an optimizer."""
+    models = [net(), net()]
+    return [(m, KINDS[kind](m.parameters())) for m in models]
+
+
+def step_of(model, optimizer, set_to_none=True):
+    def step(x, y):
+        optimizer.zero_grad(set_to_none=set_to_none)
+        loss = ad.mean((model(x) - y) ** 2)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def close(a, b, rtol=1e-9):
+    np.testing.assert_allclose(ad.asarray(a).detach().numpy(), ad.asarray(b).detach().numpy(), rtol=rtol, atol=1e-12)
+
+
+def alike(one, other):
+    """Check that two models with their optimizers are in the same state."""
+    (a, opt_a), (b, opt_b) = one, other
+    for (name, x), (_, y) in zip(a.state_dict().items(), b.state_dict().items(), strict=True):
+        assert x.dtype == y.dtype, name
+        close(x, y)
+    for p, q in zip(a.parameters(), b.parameters(), strict=True):
+        assert type(p) is type(q)
+        assert p.is_leaf
+        assert p.requires_grad == q.requires_grad
+        assert (p.grad is None) == (q.grad is None)
+        if p.grad is not None:
+            close(p.grad, q.grad)
+            assert not p.grad.requires_grad
+        kept, other_kept = opt_a.state.get(p, {}), opt_b.state.get(q, {})
+        assert kept.keys() == other_kept.keys()
+        for key in kept:
+            assert isinstance(kept[key], ad.Tensor) == isinstance(other_kept[key], ad.Tensor)
+            close(kept[key], other_kept[key])
+
+
+def picture(model, optimizer):
+    """Return all that a failed step must leave as it was."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return [
+        [(id(x), type(x), x.detach().numpy().copy(), x.requires_grad, x.is_leaf) for x in tensors],
+        [None if x.grad is None else x.grad.numpy().copy() for x in tensors],
+        [(type(x), x.grad_fn) for x in tensors],
+        copy.deepcopy(
+            {k: {n: np.asarray(v) for n, v in s.items()} for k, s in optimizer.state_dict()["state"].items()}
+        ),
+        [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups],
+    ]
+
+
+@pytest.mark.parametrize("option", ["momentum", "weight_decay", "nesterov"])
+def test_another_option_makes_another_program(backend, option):
+    eager, compiled = pair("SGD momentum")
+    step, program = step_of(*eager), ad.compile(step_of(*compiled), state=compiled)
+    for k in range(6):
+        for _, optimizer in (eager, compiled):
+            optimizer.param_groups[0][option] = {"nesterov": k >= 3}.get(option, 0.2 if k >= 3 else 0.1)
+        step(*data(k)), program(*data(k))
+        alike(compiled, eager)
+
+
+def test_eager_and_compiled_steps_in_turns(backend):
+    eager, mixed = pair("Adam")
+    step, other, program = step_of(*eager), step_of(*mixed), ad.compile(step_of(*mixed), state=mixed)
+    for k in range(5):
+        step(*data(k)), (other if k % 3 == 1 else program)(*data(k))
+        alike(mixed, eager)
+
+
+def test_parameter_groups_have_their_own_options(backend):
+    models = [net(), net()]
+    pairs = [
+        (m, optim.SGD([
+            {"params": m.first.parameters(), "lr": 0.3},
+            {"params": list(m.second.parameters()), "momentum": 0.5},
+        ], lr=0.01)) for m in models
+    ]  # fmt: skip
+    step, program = step_of(*pairs[0]), ad.compile(step_of(*pairs[1]), state=pairs[1])
+    for k in range(4):
+        if k == 2:
+            for _, optimizer in pairs:
+                optimizer.param_groups[1]["lr"] = 0.2
+        step(*data(k)), program(*data(k))
+        alike(pairs[1], pairs[0])
+
+
+def test_freezing_a_layer_between_steps(backend):
+    eager, compiled = pair("SGD momentum")
+    step, program = step_of(*eager), ad.compile(step_of(*compiled), state=compiled)
+    for k in range(6):
+        for model, _ in (eager, compiled):
+            model.first.requires_grad_(k not in (2, 3))
+        step(*data(k)), program(*data(k))
+        alike(compiled, eager)
+
+
+def test_the_forward_pass_and_the_input_s_gradient(backend):
+    model, other = net().eval(), net().eval()
+    program = ad.compile(model)
+    found = []
+    for forward in (program, other):
+        x = data(0)[0].requires_grad_()
+        ad.sum(forward(x) ** 2).backward()
+        found.append(x.grad)
+    close(*found)
+
+
+@pytest.mark.parametrize("when", ["forward", "backward", "step", "end"])
+@pytest.mark.parametrize("after", [0, 2])
+def test_an_exception_leaves_state_as_it_was(backend, when, after):
+    model, optimizer = pair("Adam")[0]
+
+    def step(x, y, key):
+        optimizer.zero_grad()
+        out = model(x)
+        if key == "forward":
+            raise KeyError(key)
+        loss = ad.mean((out - y) ** 2)
+        loss.backward()
+        if key == "backward":
+            raise KeyError(key)
+        optimizer.step()
+        if key == "step":
+            bool(loss > 0)
+        if key == "end":
+            model.first.weight += 1.0  # a leaf that needs a gradient
+        return loss
+
+    program = ad.compile(step, state=(model, optimizer))
+    for k in range(after):
+        program(*data(k), "none")
+    before = picture(model, optimizer)
+    for _ in range(2):
+        with pytest.raises((KeyError, ad.AutodiffError)):
+            program(*data(0), when)
+        np.testing.assert_equal(picture(model, optimizer), before)
+    program(*data(0), "none")
+
+
+def test_a_compile_error_leaves_an_eager_step_possible(backend):
+    eager, compiled = pair("SGD momentum")
+
+    def bad(x, y):
+        loss = step_of(*compiled)(x, y)
+        return loss if loss > 0 else -loss
+
+    with pytest.raises(ad.CompileError):
+        ad.compile(bad, state=compiled)(*data(0))
+    step_of(*eager)(*data(0)), step_of(*compiled)(*data(0))
+    alike(compiled, eager)
+
+
+def test_no_grad_outside_a_step(backend):
+    """A step that goes backward in no_grad() is an error, compiled or not; a forward pass is none."""
+    model, optimizer = pair("SGD")[0]
+    program = ad.compile(step_of(model, optimizer), state=(model, optimizer))
+    program(*data(0))
+    with ad.no_grad(), pytest.raises(ad.AutodiffError):
+        program(*data(0))
+    program(*data(0))
+    forward = ad.compile(model.eval())
+    with ad.no_grad():
+        assert not forward(data(0)[0]).requires_grad
+    assert forward(data(0)[0]).requires_grad
+
+
+def test_views_and_detached_copies_of_a_parameter(backend):
+    """Whoever shares memory with a parameter before a step sees of it what an eager step would show."""
+    (a, opt_a), (b, opt_b) = pair("SGD")
+    step, program = step_of(a, opt_a), ad.compile(step_of(b, opt_b), state=(b, opt_b))
+    step(*data(0)), program(*data(0))
+    kept = [(m.first.weight.detach().clone(), m.first.weight.detach()) for m in (a, b)]
+    step(*data(1)), program(*data(1))
+    for x, y in zip(*kept, strict=True):
+        close(x, y)
+
+
+def test_shared_parameters_are_updated_once(backend):
+    def tied():
+        model = net()
+        model.third = nn.Linear(3, 5).to(dtype=ad.float64)
+        model.third.weight, model.third.bias = model.first.weight, model.first.bias
+        return model, optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    eager, compiled = tied(), tied()
+
+    def step_with(model, optimizer):
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = ad.mean((model(x) - y) ** 2) + ad.mean(model.third(x) ** 2)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    step, program = step_with(*eager), ad.compile(step_with(*compiled), state=compiled)
+    for k in range(3):
+        close(program(*data(k)), step(*data(k)))
+        alike(compiled, eager)
+    assert compiled[0].third.weight is compiled[0].first.weight
+
+
+def test_float32_stays_float32(backend):
+    model = nn.Linear(3, 2).to(dtype=ad.float32)
+    optimizer = optim.Adam(model.parameters(), lr=0.1)
+    program = ad.compile(step_of(model, optimizer), state=(model, optimizer))
+    x, y = (ad.astype(t, ad.float32) for t in data(0))
+    for _ in range(4):
+        assert program(x, y).dtype == ad.float32
+        assert model.weight.dtype == model.weight.grad.dtype == ad.float32
+        assert all(
+            v.dtype == ad.float32 for v in optimizer.state[model.weight].values() if hasattr(v, "shape") and v.shape
+        )
+
+
+def test_a_batch_of_another_size_is_another_program(backend):
+    eager, compiled = pair("SGD")
+    step, program = step_of(*eager), ad.compile(step_of(*compiled), state=compiled)
+    for k, n in enumerate([4, 4, 2, 4, 2, 4]):
+        batch = [t[:n] for t in data(k)]
+        step(*batch), program(*batch)
+        alike(compiled, eager)
+        if k == 2:
+            count = program.traces
+    assert program.traces == count
