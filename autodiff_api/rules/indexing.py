@@ -63,10 +63,9 @@ def sort_order(x: Any, axis: int, descending: bool, xp: Any) -> Any:
     return xp.argsort(x, axis=axis, descending=descending, stable=True)
 
 
-def sort_vjp(t: Any, x: Any, axis: int, descending: bool, xp: Any) -> Any:
-    """Send each cotangent back to where its element stood: the inverse of a stable permutation."""
-    order = sort_order(x, axis, descending, xp)
-    return xp.take_along_axis(t, xp.argsort(order, axis=axis), axis=axis)
+def sort_vjp(t: Any, x: Any, x_device: Any, axis: int, descending: bool, xp: Any) -> Any:
+    """Send each cotangent back to where its element stood."""
+    return take_along_axis_x(t, tuple(x.shape), sort_order(x, axis, descending, xp), x_device, axis, xp)
 
 
 def sort_jvp(t: Any, x: Any, axis: int, descending: bool, xp: Any) -> Any:

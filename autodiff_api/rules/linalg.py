@@ -66,18 +66,29 @@ def tensordot_x2(t: Any, x1: Any, x2_shape: Shape, axes: Any, xp: Any) -> Any:
     return xp.permute_dims(g, tuple(order.index(i) for i in range(len(x2_shape))))
 
 
-def only_diagonal(x: Any, offset: int, xp: Any) -> Any:
-    """Set everything off one diagonal to zero."""
-    return xp.triu(xp.tril(x, k=offset), k=offset)
+def with_diagonal(t: Any, shape: Shape, offset: int, xp: Any) -> Any:
+    """Return matrices with `t` on one diagonal and zeros elsewhere.
+
+    Of the elements in a row every n + 1st is on it, for n columns: a reshape puts them there.
+    """
+    rows, columns = shape[-2:]
+    total, length = rows * columns, t.shape[-1]
+    zero = xp.zeros_like(xp.sum(t, axis=-1, keepdims=True))
+
+    def zeros(n: int) -> Any:
+        return xp.broadcast_to(zero, (*t.shape[:-1], n))
+
+    gaps = xp.broadcast_to(zero[..., None], (*t.shape, columns))
+    spread = xp.reshape(xp.concat([t[..., None], gaps], axis=-1), (*t.shape[:-1], length * (columns + 1)))
+    front = min(offset if offset >= 0 else -offset * columns, total)
+    back = max(total - front - length * (columns + 1), 0)
+    if front or back:
+        spread = xp.concat([zeros(front), spread, zeros(back)], axis=-1)
+    return xp.reshape(spread[..., :total], shape)
 
 
 def diagonal_x(t: Any, x_shape: Shape, offset: int, xp: Any) -> Any:
-    before = min(max(-offset, 0), x_shape[-2])
-    after = x_shape[-2] - before - t.shape[-1]
-    zero = xp.zeros_like(xp.sum(t, axis=-1, keepdims=True))
-    above, below = (xp.broadcast_to(zero, (*t.shape[:-1], n)) for n in (before, after))
-    rows = xp.concat([above, t, below], axis=-1)
-    return only_diagonal(xp.broadcast_to(rows[..., None], x_shape), offset, xp)
+    return with_diagonal(t, x_shape, offset, xp)
 
 
 def norm_slope(x: Any, axis: Any, ord: Any, xp: Any) -> Any:
@@ -162,7 +173,9 @@ def outer_x2(t: Any, x1: Any, xp: Any) -> Any:
 
 
 def trace_x(t: Any, x_shape: Shape, offset: int, xp: Any) -> Any:
-    return only_diagonal(xp.broadcast_to(t[..., None, None], x_shape), offset, xp)
+    rows, columns = x_shape[-2:]
+    length = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    return with_diagonal(xp.broadcast_to(t[..., None], (*t.shape, length)), x_shape, offset, xp)
 
 
 RULES: dict[str, Rule] = {

@@ -1,8 +1,11 @@
 """The kernels of the first-party plugins agree with NumPy's own indexing, key by key."""
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 
+from autodiff_api import namespace
 from autodiff_api.backends import get_backend
 
 MASK = np.asarray([True, False, True, True])
@@ -184,6 +187,11 @@ STANDARD = {
     "cumulative_sum": [((A,), {"axis": 1}), ((A.astype(np.uint8),), {"axis": -2}), ((A[:0],), {"axis": 0})],
     "expand_dims": [((A,), {"axis": 0}), ((A,), {"axis": (-1, 1)})],
     "hypot": [((A, A[0]), {}), ((A, 2.0), {})],
+    "linalg.cross": [
+        ((A[:, :3], np.cos(A[:, 1:])), {}),
+        ((A, np.cos(A)), {"axis": 0}),
+        ((A[:, :3], A[:1, 1:] ** 2), {}),
+    ],
     "logaddexp": [((A, A[:, :1]), {}), ((A, -np.inf), {})],
     "broadcast_to": [((A[0], (5, 4)), {}), ((np.float32(2), (2, 3)), {}), ((A[:, :1], (3, 2000)), {})],
     "matrix_transpose": [((A,), {}), ((np.stack([A, A]),), {})],
@@ -205,7 +213,7 @@ STANDARD = {
     "where": [((A > 0, A, A + 1), {}), ((A[0] > 0, A, 2.0), {}), ((np.True_, A[0], A), {})],
 }
 OWN = {  # not the standard's: tested above and below
-    "complex", "getitem", "linalg.solve_triangular", "scatter_add", "setitem", "to_device",
+    "complex", "getitem", "linalg.adjugate", "linalg.solve_triangular", "scatter_add", "setitem", "to_device",
 }  # fmt: skip
 # What the namespace gives is wrong: tests/standard/test_mends.py
 MENDED = {
@@ -225,12 +233,13 @@ MENDED = {
 def test_kernel_gives_what_the_namespace_gives(backend, name):
     import array_api_compat.numpy as reference
 
-    kernel = backend.kernels.get(name, getattr(backend.namespace, name))
+    own = attrgetter(name)
+    kernel = backend.kernels.get(name, own(backend.namespace))
     for args, kwargs in STANDARD[name]:
         raw = [backend.namespace.asarray(a) if isinstance(a, np.ndarray | np.generic) else a for a in args]
         if backend.name == "jax" and kwargs.get("dtype") is np.float64:
             continue  # without x64 JAX has none
-        found, wanted = np.asarray(kernel(*raw, **kwargs)), getattr(reference, name)(*args, **kwargs)
+        found, wanted = np.asarray(kernel(*raw, **kwargs)), own(reference)(*args, **kwargs)
         assert found.shape == wanted.shape
         if backend.name == "numpy":
             assert found.dtype == wanted.dtype
@@ -284,6 +293,27 @@ def test_kernels_of_large_arrays(name, dtype, special):
                 continue  # it overflows here or there
             near = {"rtol": 1e-4, "atol": 1e-4 if total else 1e-6} if dtype is not np.float64 else {"rtol": 1e-10}
             np.testing.assert_allclose(found, wanted, **near)
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 30])
+@pytest.mark.parametrize("kind", ["good", "one of several is bad", "singular", "nearly", "huge", "complex"])
+def test_adjugate(kind, n):
+    """By the inverse or not, it is what the generic kernel makes of singular values."""
+    from autodiff_api import kernels
+
+    backend = get_backend("numpy")
+    x = rng_normal((2, n, n), np.complex128 if kind == "complex" else np.float64)
+    if kind in ("singular", "one of several is bad") and n:
+        x[0, 0] = 0
+        x[1] = x[0] if kind == "singular" else x[1]
+    if kind == "nearly" and n > 2:  # twice: one small singular value alone does the inverse no harm
+        x[:, :2] = x[:, 2:3] + 1e-9 * x[:, :2]
+    x = x * 1e5 if kind == "huge" else x
+    found, wanted = (
+        backend.kernels["linalg.adjugate"](x),
+        kernels.GENERIC["linalg.adjugate"](x, xp=namespace(backend.name)._lower),
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-9 * np.max(np.abs(wanted), initial=0))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
