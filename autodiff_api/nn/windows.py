@@ -141,16 +141,18 @@ class MaxPool2d(Module):
         stride: Sizes | None = None,
         padding: Sizes = 0,
         dilation: Sizes = 1,
-        *,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-        self.padding, self.dilation, self.ceil_mode = padding, dilation, ceil_mode
+        self.padding, self.dilation = padding, dilation
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, input: Any) -> Any:
-        """Return the largest element of each window."""
-        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+        """Return the largest element of each window, and where it was if that was asked for."""
+        rest = self.dilation, self.ceil_mode, self.return_indices
+        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, *rest)
 
     def extra_repr(self) -> str:
         """Return the arguments the module was made with."""

@@ -116,6 +116,18 @@ def test_the_first_of_equal_elements_and_a_nan(backend):
     np.testing.assert_array_equal(*(g for _, g in grads))
 
 
+@pytest.mark.parametrize("options", POOL2D)
+def test_where_the_largest_were(backend, options):
+    torch = pytest.importorskip("torch")
+    x = ad.tensor(TIES, requires_grad=True)
+    out, places = nn.functional.max_pool2d(x, **options, return_indices=True)
+    expected = torch.nn.functional.max_pool2d(torch.tensor(TIES), **options, return_indices=True)
+    np.testing.assert_array_equal(out.detach().numpy(), expected[0].numpy())
+    np.testing.assert_array_equal(places.numpy(), expected[1].numpy())
+    assert out.requires_grad and not places.requires_grad
+    assert len(nn.MaxPool2d(2, return_indices=True)(x)) == 2
+
+
 def test_an_infinite_gradient_stays_where_it_belongs(backend):
     x = ad.tensor([[[1.0, 2.0, 3.0, 4.0]]], requires_grad=True)
     nn.functional.max_pool1d(x, 2).backward(ad.tensor([[[np.inf, np.nan]]]))

@@ -21,18 +21,22 @@ def max_pool1d(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     ceil_mode: bool = False,
+    return_indices: bool = False,
 ) -> Array:
     """Return the largest element of each window along the last axis.
 
     Shapes: input (N, C, L) or (C, L). `stride` is `kernel_size` if it is not given; what is padded never counts;
     `ceil_mode` lets a last window reach beyond the end. The gradient goes to the first of several largest elements. A
-    nan is larger than any number. Raises `ArgumentError` for arguments, and `ShapeError` for shapes, that don't fit.
+    nan is larger than any number. With `return_indices` there is a second array: where each was, counted through the
+    last axis, or the last two or three. Raises `ArgumentError` for arguments, and `ShapeError` for shapes, that don't
+    fit.
 
     >>> import autodiff_api as ad
     >>> max_pool1d(ad.tensor([[[1.0, 3.0, 2.0, 5.0, 4.0]]]), 2, ceil_mode=True)
     tensor([[[3., 5., 4.]]])
     """
-    return max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode)
+    given = kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    return max_pool("max_pool1d", 1, input, *given)
 
 
 def max_pool2d(
@@ -42,6 +46,7 @@ def max_pool2d(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     ceil_mode: bool = False,
+    return_indices: bool = False,
 ) -> Array:
     """Return the largest element of each window along the last two axes, of (N, C, H, W) or (C, H, W).
 
@@ -51,7 +56,8 @@ def max_pool2d(
     >>> max_pool2d(ad.tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2)
     tensor([[[4.]]])
     """
-    return max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode)
+    given = kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    return max_pool("max_pool2d", 2, input, *given)
 
 
 def max_pool3d(
@@ -61,6 +67,7 @@ def max_pool3d(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     ceil_mode: bool = False,
+    return_indices: bool = False,
 ) -> Array:
     """Return the largest element of each window along the last three axes, of (N, C, D, H, W) or (C, D, H, W).
 
@@ -70,7 +77,8 @@ def max_pool3d(
     >>> max_pool3d(ad.ones((1, 4, 4, 4)), (2, 4, 1)).shape
     (1, 2, 1, 4)
     """
-    return max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode)
+    given = kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    return max_pool("max_pool3d", 3, input, *given)
 
 
 def avg_pool1d(
@@ -144,11 +152,18 @@ def max_pool(
     padding: Sizes,
     dilation: Sizes,
     ceil_mode: bool,
+    return_indices: bool,
 ) -> Array:
     """Return the largest element of each window along the last `n` axes; `name` is the function that was called."""
     apart = positive(name, n, "dilation", dilation)
     window, steps, around = windows(name, n, input, kernel_size, stride, padding, apart, ceil_mode)
-    return network("max_pool", input, name)(input, window=window, stride=steps, padding=around, dilation=apart)
+    given = {"window": window, "stride": steps, "padding": around, "dilation": apart}
+    out = network("max_pool", input, name)(input, **given)
+    if not return_indices:
+        return out
+    xp, sizes = namespace_of(input, name), tuple(input.shape[-n:])
+    places = xp.broadcast_to(xp.reshape(xp.arange(prod(sizes), device=input.device), sizes), input.shape)
+    return out, network("max_pool_select", input, name)(places, input, **given)
 
 
 def avg_pool(
