@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -82,6 +83,38 @@ def test_what_was_computed_is_not_computed_again():
     assert source(lambda x: (x[0] + x[1], x[0] - x[1]), array(3)).count("getitem(") <= 2
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, -0.0, 0.0])
+def test_identities_hold_at_delicate_values(value):
+    """0 * x is not 0 at an infinity, nor x - x; and but for x + 0.0 the sign of a zero is kept."""
+
+    def f(x):
+        zeros = ad.zeros(2)
+        kept = x - 0.0, 0.0 - x, x * 0.0, x * zeros, x * 1.0, x**1, x**0, x / 1.0, x - x, ad.negative(-x), x**2
+        return *kept, x + 0.0, x + zeros
+
+    program = ad.compile(f)
+    program(ad.ones(2))
+    x = ad.asarray([value, 1.0])
+    with np.errstate(all="ignore"):
+        results = list(zip(program(x), f(x), strict=True))
+    for k, (found, expected) in enumerate(results):
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+        if k < 11:
+            np.testing.assert_array_equal(np.signbit(found.numpy()), np.signbit(expected.numpy()))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int32", "float32", "complex64"])
+def test_identities_keep_dtypes(dtype):
+    def f(x):
+        return x * ad.ones(2), x + ad.zeros((3, 2)), x * 1, x + 0, x * 1.0, x + True, ad.astype(x, ad.complex128) * 1
+
+    x = ad.asarray(np.asarray([1, 0], dtype))
+    program = ad.compile(f)
+    for _ in range(2):
+        for found, expected in zip(program(x), f(x), strict=True):
+            close(found, expected)
+
+
 # --- memory ---
 
 
@@ -116,6 +149,38 @@ def step_and_data():
         return loss
 
     return ad.compile(step, state=(model, optimizer)), (array(5, 3), array(5, 2))
+
+
+def growth(call, times):
+    """Return how much more memory there is after so many calls, with the collector of cycles turned off."""
+    call()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2200):  # Python keeps up to 2000 tuples of each length for later
+            call()
+        tracemalloc.start()
+        for _ in range(20):
+            call()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(times):
+            call()
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+def test_1000_steps_need_no_more_memory():
+    """Nor is anything left to the collector of cycles."""
+    step, data = step_and_data()
+    assert growth(lambda: step(*data), 1000) < 2000
+    assert step.traces <= 3
+
+
+def test_a_backward_pass_through_a_program_leaves_nothing():
+    program, x = ad.compile(lambda x: ad.sum(ad.sin(x) ** 2)), array(100).requires_grad_()
+    assert growth(lambda: program(x).backward(), 200) < 2000
 
 
 def test_a_dropped_function_is_let_go():
@@ -184,8 +249,8 @@ def test_threads_call_one_function_at_once(monkeypatch):
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
 def small_blocks(request, monkeypatch):
-    """Let three elements be a block, and all work large; return how many threads do it."""
-    monkeypatch.setattr(blocks, "BLOCK", 3)
+    """Let seven elements be a block, and all work large; return how many threads do it."""
+    monkeypatch.setattr(blocks, "BLOCK", 7)
     monkeypatch.setattr(blocks, "LARGE", 1)
     monkeypatch.setattr(plan, "LEAST", 0)
     return request.param
@@ -213,7 +278,7 @@ ELEMENTWISE = {
     "outer": lambda x, y: ad.exp(x[:, :1]) * y[:1] + ad.sin(y[0]),
     "truth": lambda x, y: ad.where((x > y) & (y < 0.5), ad.exp(x), y * 2) + ad.astype(x > 0, x.dtype),
     "several results": lambda x, y: ((a := ad.exp(x) + y), a * 2 + x, ad.sin(a) - a),
-    "constants": lambda x, y: (x * ad.asarray(np.arange(7.0)) + ad.ones((7, 7))) * ad.exp(y) + 3,
+    "constants": lambda x, y: (x * ad.asarray(np.arange(3.0)) + ad.ones((9, 3))) * ad.exp(y) + 3,
     "float32 beside": lambda x, y: ad.astype(ad.astype(x, ad.float32) * 2 + 1, ad.float64) + ad.exp(y),
     "twice": lambda x, y: ad.sum(ad.exp(x - ad.max(x, axis=1, keepdims=True)), axis=1, keepdims=True) + ad.exp(y) * x,
 }
@@ -221,6 +286,21 @@ ELEMENTWISE = {
 
 def every(result):
     return result if isinstance(result, tuple) else (result,)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_blocks_compute_the_same(small_blocks, name):
+    function = ELEMENTWISE[name]
+    program = ad.compile(function, threads=small_blocks)
+    x, y = array(9, 3, seed=1), array(9, 3, seed=2)
+    program(y, x)
+    for found, expected in zip(every(program(x, y)), every(function(x, y)), strict=True):
+        close(found, expected)
+    assert "in_blocks" in program.source()
+    for a, b in zip(layouts(x), reversed(layouts(y)), strict=True):
+        a, b = ad.asarray(a), ad.asarray(b)
+        for found, expected in zip(every(program(a, b)), every(function(a, b)), strict=True):
+            close(found, expected)
 
 
 @pytest.mark.parametrize("reduction", ["max", "mean", "min", "sum", "var"])
