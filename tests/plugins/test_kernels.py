@@ -196,12 +196,14 @@ STANDARD = {
     "broadcast_to": [((A[0], (5, 4)), {}), ((np.float32(2), (2, 3)), {}), ((A[:, :1], (3, 2000)), {})],
     "matrix_transpose": [((A,), {}), ((np.stack([A, A]),), {})],
     "max": [((A,), {"axis": 0}), ((A,), {"keepdims": True}), ((A,), {"axis": (0, 1)})],
+    "mean": [((A,), {}), ((A,), {"axis": 0}), ((A,), {"axis": (0, -1), "keepdims": True}), ((A + 1j,), {})],
     "min": [((A,), {"axis": -1}), ((A,), {}), ((A,), {"axis": (1,), "keepdims": True})],
     "permute_dims": [((A, (1, 0)), {}), ((A[None], (-1, 0, 1)), {})],
     "prod": [((A,), {"axis": (0, 1)}), ((A.astype(np.int8),), {}), ((A,), {"axis": -1, "keepdims": True})],
     "reshape": [((A, (4, 3)), {}), ((A.T, (-1,)), {}), ((A, (2, 6)), {"copy": True})],
     "searchsorted": [((A[0], A[:, 1]), {}), ((A[0], A[:, 1]), {"side": "right"})],
     "sign": [((A,), {}), ((A + 1j * A.T.reshape(3, 4),), {})],
+    "std": [((A,), {}), ((A,), {"axis": 1, "correction": 1.0}), ((A + 1j * A,), {"axis": (0,), "keepdims": True})],
     "sum": [
         ((A,), {"axis": 1}),
         ((A,), {}),
@@ -210,6 +212,7 @@ STANDARD = {
         ((A > 0,), {"axis": (0, 1), "keepdims": True}),
         ((A[:0],), {"axis": 0}),
     ],
+    "var": [((A,), {}), ((A,), {"axis": -1, "correction": 0.5}), ((A.astype(np.float64),), {"axis": (0, 1)})],
     "where": [((A > 0, A, A + 1), {}), ((A[0] > 0, A, 2.0), {}), ((np.True_, A[0], A), {})],
 }
 OWN = {  # not the standard's: tested above and below

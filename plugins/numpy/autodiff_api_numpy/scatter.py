@@ -62,7 +62,7 @@ def _along(x: Any, axis: int, index: Any, values: Any) -> Any:
 
 def _each(x: Any, parts: Any, values: Any) -> Any:
     """Add where an index array stands on every axis."""
-    numbers = 0
+    numbers: Any = 0
     for axis, part in enumerate(parts):
         numbers = numbers * x.shape[axis] + _checked(np.asarray(part), x.shape[axis], axis)
     return _flat(x, numbers, np.broadcast_to(values, numbers.shape))
