@@ -24,8 +24,14 @@ def facts() -> dict[str, str]:
             for module, name in MODULES.items()
             if importlib.util.find_spec(module)
         },
+        **load(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
+
+
+def load() -> dict[str, str]:
+    """Return how many programs wanted a core in the last minutes, where the system tells: ours is one of them."""
+    return {"load": f"{os.getloadavg()[2]:.1f} on average"} if hasattr(os, "getloadavg") else {}
 
 
 def cores() -> int:

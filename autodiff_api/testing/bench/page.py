@@ -9,6 +9,8 @@ from .plots import draw
 from .report import amount, interval, remarks, summary
 from .rows import FORWARD, HIPS, IMPORT, JAX, JIT, NUMPY, OURS, TORCH, Ratio, Result
 
+PEERS = (NUMPY, FORWARD, TORCH, HIPS, JAX, JIT)
+
 INTRODUCTION = """\
 # Performance
 
@@ -28,8 +30,8 @@ below 1 is in our favour. A cell has the median of the rounds, and the quartiles
 processor time that counts, on all threads the time on the wall. Contenders must agree in their results before they are
 timed. A time says little about another machine; a ratio says more, and its quartiles say how much.
 
-- *{numpy}* is written as a careful user writes it, without `out=` buffers; *{forward}* takes no notes and does not go
-  backward: what is left of the ratio is what any eager library pays.
+- *{numpy}* is written as a careful user writes it, without `out=` buffers; *{forward}* takes no notes and does
+  not go backward: what is left of the ratio is what any eager library pays.
 - *PyTorch* is eager, *autograd* is HIPS autograd, *jax.grad* runs without `jit`, *jax.jit* compiles and gets its state
   donated.
 - *eager* is `backward()` on tensors, *compiled* is `ad.compile`.
@@ -63,9 +65,6 @@ def lines(
     if notes := remarks(results):
         yield "\n## Notes\n"
         yield from (f"- {note}" for note in notes)
-
-
-PEERS = (NUMPY, FORWARD, TORCH, HIPS, JAX, JIT)
 
 
 def _bars(results: Iterable[Result]) -> Iterator[list[str]]:
