@@ -189,7 +189,7 @@ class TreeError(AutodiffError, RuntimeError, TypeError, ValueError):
     """Two trees of arrays are not built alike."""
 
 
-class CompileError(AutodiffError, RuntimeError, TypeError):
+class CompileError(AutodiffError, RuntimeError):
     """A function can't be compiled: what it does depends on values that only a run knows."""
 
 

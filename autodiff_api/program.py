@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 from .rules import Op
+from .rules.kinds import invoker_of
 
+_depths = count()
 NUMBERS = (bool, int, float, complex)
 
 
@@ -67,12 +70,36 @@ class Instruction:
 
 
 class Program:
-    """Inputs, instructions, and the outputs: variables, or constants."""
+    """Inputs, instructions, and the outputs: variables, or constants.
+
+    A program may be the body of another's instruction. What it uses of the program around it is `captured`, with the
+    values of today, and an input after its own.
+    """
 
     def __init__(self) -> None:
+        self.depth = next(_depths)  # a body is younger than what is around it
         self.inputs: list[Variable] = []
         self.instructions: list[Instruction] = []
         self.outputs: list[Any] = []
+        self.captured: dict[Variable, Any] = {}
+        self._own: dict[Variable, Variable] = {}
+
+    def own(self, x: Any, value: Any) -> Any:
+        """Return a variable of the program around this one, and its value of today, as an input; others as they are."""
+        if x.__class__ is not Variable or x.program is self:
+            return x
+        if x not in self._own:
+            self._own[x] = self.input(value)
+            self.captured[x] = value
+        return self._own[x]
+
+    def evaluate(self, *values: Any) -> tuple[Any, ...]:
+        """Run the instructions one by one."""
+        known: dict[Variable, Any] = dict(zip(self.inputs, values, strict=True))
+        for i in self.instructions:
+            out = invoker_of(i.op)(i.function, replaced(list(i.arrays), known), replaced(i.statics, known))
+            known.update(zip(i.outputs, out if i.several else (out,), strict=True))
+        return tuple(replaced(list(self.outputs), known))
 
     def input(self, value: Any) -> Variable:
         """Add an input like a value."""
@@ -102,6 +129,21 @@ def variables_in(x: Any) -> Iterator[Variable]:
     elif isinstance(x, list | tuple):
         for item in x:
             yield from variables_in(item)
+
+
+def deepest(xs: Any) -> Program | None:
+    """Return the innermost of the programs that the variables in a value belong to."""
+    return max((x.program for x in variables_in(xs)), key=lambda program: program.depth, default=None)
+
+
+def own_all(x: Any, value: Any, program: Program) -> Any:
+    """Return operands of an instruction as a program's own; `value` is what they are today."""
+    if x.__class__ is Variable:
+        return program.own(x, value)
+    if isinstance(x, list | tuple) and x:
+        items = [own_all(part, today, program) for part, today in zip(x, value, strict=True)]
+        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+    return x
 
 
 def replaced(x: Any, by: dict[Variable, Any]) -> Any:

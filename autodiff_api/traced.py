@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from .arrays import Array
 from .backends import Backend
 from .errors import BackendMismatchError, CompileError
 from .fixed import Fixed, plain_operators, stand
 from .keys import index_value, plain_key
 from .namespaces import Bound, Namespace
 from .places import Place, user_places
-from .program import Program, Variable, is_number, variables_in
+from .program import Program, Variable, deepest, is_number, own_all, variables_in
 from .rules import Op
 from .rules.kinds import binder_of
 
@@ -125,6 +126,7 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
             values.append(value)
             places.append(value if place is None else place)
         placed = statics
+        refuse_arrays(op, statics if value_of is None else ())
         if value_of is not None:
             try:
                 placed = tuple([plain_key(s, partial(place_in_key, value_of)) for s in statics])
@@ -134,6 +136,14 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
         return write(values, places, statics, placed)
 
     return call
+
+
+def refuse_arrays(op: Op, statics: tuple[Any, ...]) -> None:
+    """Refuse an array of the program, or a number, that says what shape a result has, or which axis is meant."""
+    for name, value in zip(op.statics, statics, strict=False):
+        for x in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(x, Array):
+                raise unknown(f"the `{name}` of {op.name}", "give Python numbers that the program is made for")
 
 
 def place_in_key(value_of: Callable[[Any], Any], part: Any) -> Any:
@@ -159,9 +169,9 @@ class Writer:
     def __call__(self, values: list[Any], places: list[Any], statics: tuple[Any, ...], placed: tuple[Any, ...]) -> Any:
         """Return what the op makes of `values`, in the place of what its instruction makes of `places`."""
         bound = self.bound
-        kernel, invoke, known = bound.kernel, bound.invoke, next(variables_in((places, placed)), None)
+        kernel, invoke, program = bound.kernel, bound.invoke, deepest((places, placed))
         numbers = [is_number(v) for v in values]
-        if known is not None and any(numbers):
+        if program is not None and any(numbers):
             if all(numbers) and self.numbers is not None:
                 kernel, invoke = self.numbers, _plainly
             elif all(numbers) or not self.takes_numbers:
@@ -173,18 +183,20 @@ class Writer:
             _refuse_size(bound.op, places, placed)
         out = invoke(kernel, values, statics)
         several = isinstance(out, tuple | list)
-        made = self._placed(out if several else (out,), known, kernel, places, placed, several)
+        if program is not None:
+            places, placed = own_all(places, values, program), own_all(placed, statics, program)
+        made = self._placed(out if several else (out,), program, kernel, places, placed, several)
         if not several:
             return made[0]
         return bound.op.result(*made) if bound.op.result else tuple(made)
 
     def _placed(
-        self, parts: Any, known: Variable | None, kernel: Any, places: list[Any], placed: Any, several: bool
+        self, parts: Any, program: Program | None, kernel: Any, places: list[Any], placed: Any, several: bool
     ) -> list[Any]:
         make = self.array._make
-        if known is None:
+        if program is None:
             return [make(part) for part in parts]
-        outputs = known.program.write(self.bound.op, kernel, places, placed, tuple(parts) if several else parts[0])
+        outputs = program.write(self.bound.op, kernel, places, placed, tuple(parts) if several else parts[0])
         return [make(part, variable) for part, variable in zip(parts, outputs, strict=True)]
 
 
@@ -195,10 +207,12 @@ def _plainly(function: Callable[..., Any], values: Sequence[Any], statics: tuple
 AS_ARRAY = Op("asarray", "x, /")
 
 
-def number_as_array(array: Any, value: Any, place: Variable) -> Any:
+def number_as_array(array: Any, value: Any, place: Variable | None) -> Any:
     """Return a Python number of the program as an array of the default dtype of its kind."""
     function = array._xp._lower.asarray
     out = function(value)
+    if place is None:
+        return array._make(out)
     return array._make(out, place.program.write(AS_ARRAY, function, [place], (), out)[0])
 
 
@@ -227,6 +241,10 @@ class TracedNamespace(Namespace):
     def traced(self, value: Any, program: Program) -> Any:
         """Return a new input of a program, which is a lower array or a Python number today."""
         return self.array_class._make(value, program.input(value))
+
+    def array_of(self, x: Any) -> Any:
+        """Return a Python number of a program as an array."""
+        return number_as_array(self.array_class, x._value, x._place)
 
     def _like(self, name: str, x: Any, dtype: Any, device: Any, requires_grad: bool, *fill: Any) -> Any:
         if isinstance(x, self.array_class) and is_number(x._value):

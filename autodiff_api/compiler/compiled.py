@@ -15,7 +15,9 @@ from ..errors import ArgumentTypeError, CompileError
 from ..modes import mode
 from ..namespaces import Namespace
 from ..nn import Module
+from ..program import is_number
 from ..tensors import Tensor
+from ..traced import Traced
 from ..trees import Tree, flatten, paths, unflatten
 from ..values import is_array
 from .engines import Donation, Options, Run, compiling
@@ -57,7 +59,7 @@ class Compiled:
         if compiling():
             return self.function(*args, **kwargs)
         last = self._last
-        if last is not None and last.read is not None and (values := last.read(args, kwargs)) is not None:
+        if last is not None and last.ready and (values := last.read(args, kwargs)) is not None:
             return last.again(values)
         entry, inputs = self._entry(args, kwargs)
         return entry.run(inputs)
@@ -106,11 +108,13 @@ class Compiled:
         )
 
     def source(self, *args: Any, **kwargs: Any) -> str:
-        """Return the program as Python: that of the last call or, given arguments, that for these.
+        """Return the program as Python: that of the last call or, given arguments, that of a call with these.
 
         Raises CompileError where the engine compiles itself, or before the first call.
         """
-        entry = self._entry(args, kwargs)[0] if args or kwargs else self._last
+        if args or kwargs:
+            self(*args, **kwargs)
+        entry = self._last
         if entry is None:
             raise CompileError(f"compile: {self._name} was not called yet; call it, or give source() arguments")
         return entry.pure.source()
@@ -153,6 +157,7 @@ class Entry:
         self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
         self.read = self._reader(leaves)
         self.direct: Run | None = None  # the program, once it is there, for arrays on the ground
+        self.ready = False  # whether the short way, `read` and `again`, may be taken
         self.donation = self._donation() if xp._backend.compile is not None and options.engine is None else None
 
     def _donation(self) -> Donation:
@@ -187,34 +192,40 @@ class Entry:
         assert self.direct is not None
         return self.finish(self.direct(*self._unshared(values)))
 
-    def _reader(self, leaves: Sequence[Any]) -> Callable[[Any, Any], list[Any] | None] | None:
-        """Return what reads further arguments of this kind; None for containers that only trees know."""
+    def _reader(self, leaves: Sequence[Any]) -> Callable[[Any, Any], list[Any] | None]:
+        """Return what reads further arguments of this kind: nothing, where a transformation or a strange tree is."""
         reader, (positional, keywords), now = Reader(), self.tree.children, mode()
         modes = reader.take(f"{reader.thing(mode)}()")
         reader.check(f"{modes}.recording is {now.recording} and {modes}.inference is {now.inference}")
-        rest = iter([x.value if isinstance(x, Static) else x for x in leaves])
+        rest = iter(leaves)
         try:
             reader.tree("args", positional, rest, reader.leaf)
             reader.tree("kwargs", keywords, rest, reader.leaf)
             self.visit.state.read(reader, self.visit.look)
         except Unreadable:
-            return None
+            return lambda args, kwargs: None
+        if not all(x._xp is self.xp for x in leaves if isinstance(x, Array)):
+            return lambda args, kwargs: None
         return reader.function()
 
     def flat(self, tensors: list[Any]) -> list[Any]:
         """Run the function on tensors, and return those among its results, and what it changed."""
         count = len(self.places)
         leaves = list(self.template)
-        for i, t, need in zip(self.places, tensors[:count], self.needs, strict=True):
+        given = [t._as_now() for t in tensors[:count]]
+        for i, t, need in zip(self.places, given, self.needs, strict=True):
             leaves[i] = t.requires_grad_() if need and t._node is None else t
+        xp = levels.current(self.xp)
         with self.visit.inside(tensors[count:]):
             args, kwargs = unflatten(self.tree, leaves)
             found, tree = flatten(self.function(*args, **kwargs))
             outputs = [x for x in found if is_array(x)]
             numbers = iter(range(len(outputs)))
             self.result = [Output(next(numbers)) if is_array(x) else x for x in found], tree
-            outputs = [levels.lift(x, tensors[0]._xp)._as_now() for x in outputs]
+            outputs = [settled(levels.lift(x, xp)) for x in outputs]
             changes = self.visit.outputs(len(outputs), self.xp.array_class._make)
+        for t, was, label in zip(given, tensors, self.pure.labels, strict=False):
+            refuse_change(t, was, label)
         back = self.visit.went_back
         self.moving = [] if back else [k for k, x in enumerate(outputs) if x._node is not None]
         return [*outputs, *changes]
@@ -226,8 +237,9 @@ class Entry:
             values = self._unshared([x._value if isinstance(x, Array) else x for x in inputs])
             self.direct, outputs = self.pure.program(values, self.donation)
             if not (self.moving and mode().recording):  # which the first trace has told
+                self.ready = True
                 return self.finish(outputs)
-        self.read = None
+        self.ready = False
         tensors = self.pure.apply(inputs, self.moving)
         for write in self.visit.writes:
             write([levels.lowest(y) for y in tensors])
@@ -246,6 +258,23 @@ class Entry:
         leaves, tree = self.result
         make = None if self.raw else self.xp.array_class._make
         return builder(tree, leaves, lambda x: x.number if x.__class__ is Output else None, make)
+
+
+def refuse_change(t: Any, was: Any, label: str) -> None:
+    """Refuse a function that changes an argument, which would be lost."""
+    what = "changed" if t._value is not was._value else "went backward to" if t._grad_or_none() is not None else ""
+    if what:
+        raise CompileError(
+            f"compile: the function {what} its argument {label}, of shape {tuple(t.shape)}, and a program can't write "
+            "that; name the tensor in state=, or return what is new (its gradient by autograd.grad or ad.grad)"
+        )
+
+
+def settled(x: Any) -> Any:
+    """Return a result as it is now; a Python number as an array."""
+    if isinstance(x._value, Traced) and is_number(x._value._value):
+        return x._xp.array_class._make(x._value._xp.array_of(x._value))
+    return x._as_now()
 
 
 class Output:
@@ -297,7 +326,14 @@ def compile(
     np.float64(13.0)
     """
     if function is None:
-        return functools.partial(compile, state=state, static_argnums=static_argnums, static_argnames=static_argnames)
+        return functools.partial(
+            compile,
+            state=state,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            engine=engine,
+            threads=threads,
+        )
     if isinstance(function, Module) and not state:
         state = function
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)

@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .. import levels
-from ..errors import ArgumentError
+from ..control.programs import Flow
+from ..errors import ArgumentError, CompileError
 from ..namespaces import Namespace
 from ..places import place_of_error
 from ..program import Program
@@ -184,6 +185,8 @@ def on_engine(program: Program, labels: Sequence[str], engine: Namespace, xp: Na
     """Let another engine compile a program: its arrays go there and come back."""
     backend, lower = engine._backend, engine._lower
     for i in program.instructions:
+        if isinstance(i.function, Flow):
+            raise CompileError(f"compile: {i.op.name} can't go to another engine; leave engine= out, or use its arrays")
         if i.op.name in engine._ops:
             i.function = lower.kernel(i.op.name)
     emission = written(program, labels, {}, lower, 1)

@@ -143,7 +143,12 @@ def fits(i: Part, into: Into) -> bool:
     """Tell whether an instruction can be computed into given memory: of real floating numbers, and truth values."""
     if i.op is None:
         return True
-    return i.op.name in into and not i.several and all(is_plain(x) for x in (*i.outputs, *i.operands))
+    return (
+        i.op.name in into
+        and not i.several
+        and not i.outputs[0].weak
+        and all(is_plain(x) for x in (*i.outputs, *i.operands))
+    )
 
 
 def is_plain(x: Variable) -> bool:

@@ -38,7 +38,14 @@ def kind(x: Any) -> Any:
         return "array", tuple(x.shape), x.dtype
     if is_input(x):
         return x.__class__
-    return x.value if isinstance(x, Static) else x
+    return typed(x.value if isinstance(x, Static) else x)
+
+
+def typed(x: Any) -> Any:
+    """Return what tells a value from others, with its type: to `==` and to a dict, True is 1 and 1.0."""
+    if isinstance(x, tuple | list):
+        return x.__class__, tuple(map(typed, x))
+    return x.__class__, x
 
 
 class Unreadable(Exception):
@@ -102,7 +109,9 @@ class Reader:
 
     def leaf(self, expression: str, x: Any) -> None:
         """Read an array, or a number; any other leaf must be what it was."""
-        if x.__class__ in (bool, int, float, complex):
+        if isinstance(x, Static):
+            self.fact(expression, x.value)
+        elif x.__class__ in (bool, int, float, complex):
             self.number(expression, x.__class__)
         elif is_array(x):
             self.array(expression, x, x._value if isinstance(x, Array) else x)
@@ -114,7 +123,7 @@ class Reader:
         if value is None or isinstance(value, bool):
             self.check(f"{expression} is {value}")
         else:
-            self.check(f"{expression} == {self.thing(value)}")
+            self.check(f"{self.thing(typed)}({expression}) == {self.thing(typed(value))}")
 
     def function(self) -> Callable[[Any, Any], list[Any] | None]:
         """Return `read(args, kwargs)`."""

@@ -128,7 +128,7 @@ def _equal(i: Instruction, facts: Facts) -> Any:
 
 def _same(x: Any, out: Variable) -> bool:
     """Tell whether a variable has the shape and dtype of an output, so that it can stand in its place."""
-    return x.__class__ is Variable and x.shape == out.shape and x.dtype == out.dtype
+    return x.__class__ is Variable and not x.weak and x.shape == out.shape and bool(x.dtype == out.dtype)
 
 
 def _without_broadcast(i: Instruction, out: Variable, facts: Facts) -> Simpler | None:
@@ -156,7 +156,7 @@ def _neutral(i: Instruction, out: Variable, facts: Facts, value: int, right_only
         if facts.number(y) == value and x.__class__ is Variable and not isinstance(facts.number(y), bool):
             if _same(x, out):
                 return x
-            if x.dtype == out.dtype:
+            if not x.weak and x.dtype == out.dtype:
                 return Simpler("broadcast_to", [x], (out.shape,))
     return None
 
@@ -234,6 +234,8 @@ def _sum(i: Instruction, out: Variable, facts: Facts) -> Any:
     """Multiply instead of adding up what is the same everywhere."""
     axis, dtype, keepdims = i.statics
     made = facts.by(i.arrays[0], "broadcast_to")
+    if made is not None and made.arrays[0].__class__ is not Variable:
+        return None
     if made is None or axis is not None or dtype is not None or keepdims or made.arrays[0].shape != ():
         return None
     return Simpler("multiply", [made.arrays[0], _size(i.arrays[0])]) if made.arrays[0].dtype == out.dtype else None

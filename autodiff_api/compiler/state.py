@@ -15,7 +15,7 @@ from ..optim import Optimizer
 from ..tensors import Tensor
 from ..trees import Tree, flatten, unflatten
 from ..views import ViewMixin, rebind
-from .reading import Reader, kind
+from .reading import Reader, kind, typed
 
 LEARNING_RATE = "lr"  # the option that changes from step to step: a number of the program, and no constant in it
 
@@ -59,7 +59,7 @@ class State:
         return (
             tuple([part.training for module in self.modules for part in module.modules()]),
             tuple([
-                tuple([(k, _hashable(v)) for k, v in group.items() if k not in ("params", LEARNING_RATE)])
+                tuple([(k, typed(v)) for k, v in group.items() if k not in ("params", LEARNING_RATE)])
                 for optimizer in self.optimizers for group in optimizer.param_groups
             ]),
         )  # fmt: skip
@@ -115,10 +115,6 @@ def read_known(reader: Reader) -> Callable[[str, Any], None]:
 def is_count(x: Any) -> bool:
     """Tell a count of steps: a Python integer, which comes out of an engine's compiler as an array without axes."""
     return x.__class__ is int or (not isinstance(x, Array) and getattr(x, "shape", None) == ())
-
-
-def _hashable(x: Any) -> Any:
-    return tuple(x) if isinstance(x, list) else x
 
 
 class Look(NamedTuple):

@@ -7,16 +7,18 @@ from contextlib import nullcontext
 from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
+from ..control.programs import Flow
 from ..program import Program, Variable
 from .blocks import Group, grouped
 from .emit import Names, call_text, compiled, function_name, heading, numbers_as_arrays
 from .loops import Loop
 from .plan import Into, Slot, fits, planned
+from .simplify import simplified
 
 
 def written(program: Program, labels: Sequence[str], into: Into, xp: Any, threads: int) -> Emission:
     """Return a program as Python source, and what the names in it mean."""
-    names, parts = Names(), grouped(program, into)
+    names, parts, bodies = Names(), grouped(program, into), list[str]()
     plan = planned(program, parts, into)
     lines = [heading(program, labels, names)]
     functions: list[str] = []
@@ -35,6 +37,8 @@ def written(program: Program, labels: Sequence[str], into: Into, xp: Any, thread
             functions += [*function, ""]
         else:
             function_of = part.function
+            if isinstance(function_of, Flow):
+                bodies += bound(function_of, part.op.name, into, xp)
             if fits(part, into):
                 function_of = into[part.op.name]
                 numbers_as_arrays(part, xp)
@@ -46,7 +50,18 @@ def written(program: Program, labels: Sequence[str], into: Into, xp: Any, thread
             body.append(f"del {', '.join(dead)}")
         lines += [f"    {line}" for line in body]
     lines.append(f"    return ({''.join(f'{names.word(x)}, ' for x in program.outputs)})")
-    return Emission("\n".join([*functions, *lines]) + "\n", names.scope, plan.slots)
+    return Emission("\n".join([*functions, *lines]) + "\n", names.scope, plan.slots, bodies)
+
+
+def bound(flow: Flow, name: str, into: Into, xp: Any) -> list[str]:
+    """Write out the bodies of an instruction of control flow, let it run them so, and return their sources."""
+    sources = []
+    for k, program in enumerate(flow.programs):
+        labels = [f"x_{i}" for i in range(len(program.inputs))]
+        runner = Runner(written(simplified(program, xp), labels, into, xp, 1), xp)
+        flow.runs[k] = runner
+        sources.append(f"# {name}, body {k}:\n{runner.source}")
+    return sources
 
 
 class Emission(NamedTuple):
@@ -55,6 +70,7 @@ class Emission(NamedTuple):
     source: str
     scope: dict[str, Any]
     slots: list[Slot]
+    bodies: list[str]  # the sources of the bodies of loops and branches
 
 
 class Runner:
@@ -64,7 +80,8 @@ class Runner:
     """
 
     def __init__(self, emission: Emission, xp: Any, quiet: Callable[[], Any] = nullcontext) -> None:
-        self.source, self._slots, self._xp, self._quiet = emission.source, emission.slots, xp, quiet
+        self.source = "\n".join([emission.source, *emission.bodies])
+        self._slots, self._xp, self._quiet = emission.slots, xp, quiet
         self._run = compiled(emission.source, emission.scope)
         self._rooms: list[tuple[Context, list[Any]]] = []
 

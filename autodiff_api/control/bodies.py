@@ -37,7 +37,8 @@ class Pass:
         self.xp, self.create = xp, create
         under = below(xp)
         self.level: Level = under if given is xp._lower else given
-        self.held = () if isinstance(under, Engine) else under.array_class  # what its tensors hold, if no raw arrays
+        beneath = xp._lower._namespace
+        self.held = beneath.array_class if isinstance(beneath, Namespace) else ()  # what its tensors hold
         self.over = None if given is xp._lower or given is xp else given
         self.functions = self.level.xp if isinstance(self.level, Engine) else self.level
 

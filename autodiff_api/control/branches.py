@@ -10,7 +10,7 @@ from ..graph import Edge, Node
 from ..modes import mode
 from ..namespaces import Namespace
 from .bodies import Bodied, Body, Pass, closes_over_history, quiet
-from .layers import Arrays, Engine, Layer, Level, below, differs, layer_of, on_values, values
+from .layers import Arrays, Engine, Layer, Level, below, control_of, differs, layer_of, on_values, values
 from .runs import Run, in_trial, tried
 
 Branch = Callable[[Arrays], Arrays]
@@ -20,7 +20,7 @@ def choose(xp: Namespace, pred: Any, branches: Sequence[Branch], operands: Array
     """Return what the first branch gives where `pred` holds, and else the second; all are arrays of `xp`."""
     if differs(pred):
         return [xp.where(pred, a, b) for a, b in zip(*(branch(operands) for branch in branches), strict=True)]
-    if "cond" in xp._backend.control:
+    if "cond" in control_of(xp):
         return cond_at(xp, pred, branches, operands)
     chosen = 0 if bool(pred) else 1
     out = branches[chosen](operands)

@@ -14,6 +14,8 @@ from ..duals import DualNamespace
 from ..errors import BatchingError, GradientError
 from ..levels import lift
 from ..namespaces import Lower, Namespace
+from ..traced import TracedNamespace
+from . import programs
 
 Arrays = list[Any]
 Flags = list[bool]
@@ -36,9 +38,16 @@ Level = Namespace | Engine
 
 
 def below(xp: Namespace) -> Level:
-    """Return the level under a namespace."""
+    """Return the level under a namespace; a program that is being written is as good as an engine."""
     under = xp._lower._namespace
-    return under if isinstance(under, Namespace) else Engine(xp._lower, xp._backend.control)
+    if isinstance(under, Namespace) and not isinstance(under, TracedNamespace):
+        return under
+    return Engine(xp._lower, control_of(xp))
+
+
+def control_of(xp: Namespace) -> Mapping[str, Callable[..., Any]]:
+    """Return the control flow of what is right under a namespace, an engine's or a program's."""
+    return programs.CONTROL if isinstance(xp._lower._namespace, TracedNamespace) else xp._backend.control
 
 
 def engine_of(level: Level) -> Engine:

@@ -12,7 +12,7 @@ from ..trees import Tree, flatten, paths, show, tree_map, unflatten
 from ..values import is_array
 from .branches import choose
 from .calls import Called, form
-from .layers import Arrays, differs
+from .layers import Arrays, control_of, differs
 from .scans import Loop, first, scan_at
 from .whiles import while_at
 
@@ -180,7 +180,7 @@ def _repeat(name: str, cond_fun: Any, body_fun: Any, init: Any, max_steps: int |
     def body(carry: Arrays) -> Arrays:
         return call.carried(function(unflatten(call.tree, carry)), carry)
 
-    if not call.xp._backend.control and not differs(pred := holds(call.carry)) and not bool(pred):
+    if not control_of(call.xp) and not differs(pred := holds(call.carry)) and not bool(pred):
         return call.put(call.carry)  # a step need not make sense where there is none
     call.settle_numbers(loosely)
     return call.put(while_at(call.xp, holds, body, call.carry, max_steps))

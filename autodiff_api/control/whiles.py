@@ -10,7 +10,7 @@ from ..modes import mode
 from ..namespaces import Namespace
 from .bodies import Body, closes_over_history, quiet
 from .branches import choose
-from .layers import Arrays, Engine, Layer, Level, below, engine_of, layer_of, on_values, values
+from .layers import Arrays, Engine, Layer, Level, below, control_of, engine_of, layer_of, on_values, values
 from .runs import tried
 from .scans import Loop, scan_at
 
@@ -122,7 +122,7 @@ def _record(xp: Namespace, condition: Condition, body: Advance, carry: Arrays, m
     def step(given: Arrays, _: Arrays) -> tuple[Arrays, Arrays]:
         return choose(xp, condition(given), [body, list], given), []
 
-    steps = max_steps if xp._backend.control else _count(xp, condition, body, carry, max_steps)
+    steps = max_steps if control_of(xp) else _count(xp, condition, body, carry, max_steps)
     return scan_at(xp, step, carry, [], Loop(steps))[0]
 
 

@@ -228,7 +228,12 @@ BACKEND = Backend(
     immutable=True,
     register_array=jax.tree_util.register_pytree_node,
     compile=jax.jit,
-    untraceable=(jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError),
+    untraceable=(
+        jax.errors.ConcretizationTypeError,
+        jax.errors.NonConcreteBooleanIndexError,
+        jax.errors.TracerArrayConversionError,
+        jax.errors.TracerIntegerConversionError,
+    ),
     exactly=partial(jax.enable_x64, True),
     synchronize=jax.block_until_ready,
     control={"cond": control.cond, "scan": control.scan, "while_loop": control.while_loop},
