@@ -135,6 +135,24 @@ def test_in_place_writes_to_an_argument_s_copy_and_to_views(backend):
             agree(y, z)
 
 
+def test_an_argument_changed_in_place_is_changed_for_the_caller_or_refused(backend):
+    """Eager code would see the change: a program must not lose it in silence."""
+
+    def f(x):
+        x += 1.0
+        return x * 2.0
+
+    program = ad.compile(f)
+    for _ in range(2):
+        x = ad.zeros(2)
+        try:
+            y = program(x)
+        except ad.CompileError:
+            continue
+        assert y.tolist() == [2.0, 2.0]
+        assert x.tolist() == [1.0, 1.0]
+
+
 # --- trees ---
 
 
@@ -188,6 +206,13 @@ def test_what_is_no_array_comes_out_as_it_is(backend):
         assert found["b"] is True
 
 
+def test_no_arguments_and_no_result(backend):
+    assert ad.compile(lambda: None)() is None
+    program = ad.compile(lambda: ad.ones(2) * 3)
+    assert program().tolist() == program().tolist() == [3.0, 3.0]
+    assert ad.compile(lambda x: None)(ad.zeros(2)) is None
+
+
 def test_arguments_by_keyword_are_as_good_as_by_position(backend):
     @ad.compile
     def f(x, *, scale=2.0, shift=None):
@@ -222,6 +247,21 @@ def test_an_argument_that_cannot_be_hashed_is_named(backend):
 # --- numbers ---
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("number", [2, 0.5, True], ids=str)
+def test_numbers_leave_the_dtype_to_arrays(backend, dtype, number):
+    def f(x, n):
+        return x * n + n, ad.maximum(x, n), x**n, ad.where(x > n, x, n), (n + 1) * x, (1 - n) * x
+
+    program = ad.compile(f)
+    x = ad.asarray(raw([1.0, 3.0], dtype))
+    for n in (number, type(number)(3 * number)):
+        for y, z in zip(program(x, n), f(x, n), strict=True):
+            agree(y, z, rtol=1e-6)
+            assert y.dtype == x.dtype
+    assert program.traces == 1
+
+
 def test_a_number_of_another_type_is_another_program(backend):
     program = ad.compile(lambda x, n: x * n)
     x = ad.asarray(raw([1, 2], "int64"))
@@ -232,7 +272,56 @@ def test_a_number_of_another_type_is_another_program(backend):
     assert program.traces == 2
 
 
+def test_numbers_alone_come_out_as_eager_gives_them(backend):
+    def f(a, b):
+        return ad.asarray(a) * b, ad.zeros(3) + a
+
+    program = ad.compile(f)
+    for a, b in ((1.5, 2.0), (2.5, 4.0)):
+        for y, z in zip(program(a, b), f(a, b), strict=True):
+            agree(ad.asarray(y), z)
+    assert program.traces == 1
+
+
+def test_a_number_that_is_returned_is_the_number_of_this_call(backend):
+    program = ad.compile(lambda x, n: (x * n, n))
+    assert float(program(ad.ones(1), 2.0)[1]) == 2.0
+    assert float(program(ad.ones(1), 7.0)[1]) == 7.0
+
+
 # --- what is static ---
+
+
+@pytest.mark.parametrize("how", [{"static_argnums": 1}, {"static_argnums": (1,)}, {"static_argnums": -1}], ids=str)
+def test_static_arguments_by_position(backend, how):
+    def f(x, n):
+        for _ in range(n):
+            x = x * 2.0
+        return x
+
+    program = ad.compile(f, **how)
+    for n in (1, 3, 1, 3, 0):
+        assert program(ad.ones(1), n).tolist() == [2.0**n]
+    assert program.traces == 3
+
+
+@pytest.mark.parametrize("call", [lambda f, x, n: f(x, n), lambda f, x, n: f(x, n=n), lambda f, x, n: f(n=n, x=x)])
+@pytest.mark.parametrize("names", ["n", ("n", "other")], ids=str)
+def test_static_arguments_by_name(backend, names, call):
+    program = ad.compile(lambda x, n=1, other=None: x * 2.0 if n > 2 else x, static_argnames=names)
+    for n in (1, 3, 1, 3):
+        assert call(program, ad.ones(1), n).tolist() == [2.0 if n > 2 else 1.0]
+    assert program.traces == 2
+
+
+def test_static_values_that_are_equal_but_of_another_type(backend):
+    """1 == True == 1.0, and what the function does with them differs."""
+    program = ad.compile(
+        lambda x, n: x * 2.0 if n is True else x * 3.0 if isinstance(n, float) else x, static_argnums=1
+    )
+    for _ in range(2):
+        found = [program(ad.ones(1), n).item() for n in (1, True, 1.0)]
+        assert found == [1.0, 2.0, 3.0]
 
 
 def test_a_static_container(backend):
@@ -242,3 +331,12 @@ def test_a_static_container(backend):
     assert program(x, (3, 2)).shape == (3, 2)
     assert program(x, (2, 3)).shape == (2, 3)
     assert program.traces == 2
+
+
+def test_every_option_holds_for_a_decorator_with_brackets():
+    @ad.compile(static_argnums=1, engine=None, threads=2)
+    def f(x, n):
+        return x * 2.0 if n else x
+
+    assert f(ad.ones(1), True).item() == 2.0
+    assert f._options.threads == 2

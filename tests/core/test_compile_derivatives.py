@@ -154,6 +154,36 @@ def test_a_compiled_function_in_a_compiled_function(backend):
         assert "multiply" in outer.source()
 
 
+@pytest.mark.parametrize("transform", ["none", "grad", "vmap"])
+def test_control_flow_as_data(backend, transform):
+    def scanned(x):
+        total, steps = ad.scan(lambda c, a: (ad.sin(c + a), c * a), x[0] * 0.0, x)
+        chosen = ad.cond(total > 0.3, lambda t: t * 2, lambda t: t * t, total)
+        return ad.sum(steps) + chosen
+
+    def looped(x):
+        return ad.sum(ad.fori_loop(0, 3, lambda i, y: y * 1.5 + i, x))
+
+    for function in (scanned, looped):
+        whole = {"none": lambda h: h, "grad": ad.grad, "vmap": lambda h: ad.vmap(lambda t: h(ad.stack([t, t * t])))}
+        eager, program = whole[transform](function), ad.compile(whole[transform](function))
+        for x in (plain(*X), plain(*Y)):
+            same(program(x), eager(x))
+        assert program.traces == 1
+
+
+def test_a_while_loop_ends_where_the_values_say(backend):
+    def function(x):
+        return ad.while_loop(lambda s: ad.sum(s[0]) < 100.0, lambda s: (s[0] * 2.0, s[1] + 1), (x, ad.asarray(0)))
+
+    program = ad.compile(function)
+    for scale in (1.0, 10.0, 200.0):
+        (x, n), (y, m) = program(ad.ones(2) * scale), function(ad.ones(2) * scale)
+        same(x, y)
+        assert n.item() == m.item()
+    assert program.traces == 1
+
+
 class Cube(Function):
     """x³, with a derivative that says that it was used: three times too large."""
 

@@ -136,6 +136,35 @@ def test_the_error_is_one_that_a_pytorch_user_catches(backend):
         ad.compile(branch)(ad.asarray([1.0]))
 
 
+@pytest.mark.parametrize("function", [branch, item, mask_index, nonzero], ids=lambda f: f.__name__)
+def test_raw_arrays_are_no_way_around(backend, function):
+    with pytest.raises(ad.CompileError):
+        ad.compile(lambda x: function(ad.asarray(x)))(ad.asarray([1.0])._value)
+
+
+@pytest.mark.parametrize(
+    "use", [lambda n: n > 1, int, float, range, lambda n: [0] * n], ids=["if", "int", "float", "range", "list"]
+)
+def test_a_python_number_that_a_branch_depends_on(backend, use):
+    """It is an argument like an array: its value is not known, unless it is static."""
+
+    def f(x, n):
+        return x * 2.0 if use(n) else x
+
+    with pytest.raises(ad.CompileError, match="static_argnums"):
+        ad.compile(f)(ad.ones(1), 3)
+    assert ad.compile(f, static_argnums=1)(ad.ones(1), 3).item() == 2.0
+
+
+def test_the_remedies_are_remedies(backend):
+    program = ad.compile(lambda x: ad.where(x.sum() > 0, x, -x))
+    assert program(ad.asarray([1.0, -3.0])).tolist() == [-1.0, 3.0]
+    assert program(ad.asarray([4.0, -3.0])).tolist() == [4.0, -3.0]
+    program = ad.compile(lambda x: ad.cond(x.sum() > 0, lambda y: y * 2, lambda y: -y, x))
+    assert program(ad.asarray([1.0, -3.0])).tolist() == [-1.0, 3.0]
+    assert program(ad.asarray([4.0, -3.0])).tolist() == [8.0, -6.0]
+
+
 def test_printing_while_tracing_is_no_error(backend, capsys):
     program = ad.compile(lambda x: (print(x, repr(x * 2)), x)[1])
     assert program(ad.ones(1)).item() == 1.0
@@ -198,3 +227,16 @@ def test_what_state_may_hold(backend):
 def test_an_unknown_engine_is_named():
     with pytest.raises(ad.BackendNotFoundError, match="nowhere"):
         ad.compile(lambda x: x, engine="nowhere")
+
+
+def test_source_before_a_call_and_of_an_engine_that_compiles_itself(backend):
+    program = ad.compile(lambda x: x * 2)
+    with pytest.raises(ad.CompileError, match="not called yet"):
+        program.source()
+    if backend == "numpy":
+        assert "multiply" in program.source(ad.ones(3))
+        assert "multiply" in program.source()
+    else:
+        program(ad.ones(3))
+        with pytest.raises(ad.CompileError, match="itself"):
+            program.source()
