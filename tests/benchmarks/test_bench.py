@@ -102,8 +102,20 @@ def test_the_order_of_the_contenders_turns() -> None:
     effort = type(QUICK)(least=3, most=3, seconds=0.0, look=0.0)
     clock = iter(range(1000)).__next__
     samples = take_turns({name: lambda name=name: ran.append(name) for name in "abc"}, effort, clock)
-    assert "".join(ran[3:]) == "abcbcacab"  # after one look at each
+    assert "".join(ran) == "abcbcacab"
     assert {len(taken) for taken in samples.values()} == {3}
+
+
+def test_a_slow_second_call_does_not_decide_how_often_to_run() -> None:
+    calls = iter([1.0, *[1e-4] * 1000])
+    now = [0.0]
+
+    def run() -> None:
+        now[0] += next(calls)
+
+    effort = type(QUICK)(least=1, most=1, seconds=0.0, look=1e-2)
+    assert take_turns({EAGER: run}, effort, lambda: now[0])[EAGER] == [pytest.approx(1e-4)]
+    assert len([*calls]) == 1001 - 5 - 100
 
 
 def test_quartiles() -> None:

@@ -32,8 +32,8 @@ class Effort:
     look: float
 
 
-FULL = Effort(least=7, most=60, seconds=6.0, look=2e-3)
-BRIEF = Effort(least=5, most=15, seconds=0.3, look=2e-3)
+FULL = Effort(least=7, most=60, seconds=3.0, look=4e-3)
+BRIEF = Effort(least=5, most=15, seconds=0.3, look=4e-3)
 QUICK = Effort(least=1, most=1, seconds=0.0, look=0.0)
 
 
@@ -164,11 +164,14 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _repeats(run: Contender, effort: Effort, clock: Clock) -> int:
-    """Return how often to run in one look, so that the clock's own time does not count."""
-    number = 1
-    while (spent := number * seconds_of(run, number, clock)) < effort.look:
-        number = max(2 * number, int(number * effort.look / max(spent, 1e-7)))
-    return number
+    """Return how often to run in one look, so that the clock's own time and a first run out of cold caches don't count.
+
+    The quickest of some runs decides: what compiles may do so in its second call, too.
+    """
+    if not effort.look:
+        return 1
+    quickest = min(seconds_of(run, 1, clock) for _ in range(5))
+    return max(1, round(effort.look / max(quickest, 1e-7)))
 
 
 def seconds_of(run: Contender, number: int, clock: Clock) -> float:
