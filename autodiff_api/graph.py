@@ -111,9 +111,11 @@ class Recipe:
 
 @cache
 def node_maker(op: Op, names: tuple[str, ...]) -> Callable[..., Any]:
-    """Return a function that makes a recipe's `node(*inputs, out, params, edges)`: a new node that saves `names`.
+    """Return a function that makes a recipe's `node(*inputs, out, params, edges, like)`: a new node that saves `names`.
 
-    It is `new_node` and `pick` in one call, without attributes that are read to be handed on: 60 ns of 950.
+    It is `new_node` and `pick` in one call, without attributes that are read to be handed on: 60 ns of 950. `like` is
+    an edge whose shape is shared where it is the same: a tuple less to keep, and for the garbage collector to visit,
+    is an eighth of the time that a chain of a million operations takes.
     """
     scope: dict[str, Any] = {}
     saved = "".join(f"{expression(name, op)}, " for name in names)
@@ -123,13 +125,14 @@ def node_maker(op: Op, names: tuple[str, ...]) -> Callable[..., Any]:
 
 NODE_MAKER = """
 def maker(recipe, Node, tick):
-    def node({arrays}, out, p, edges):
+    def node({arrays}, out, p, edges, like):
+        shape = like.shape
         made = Node()
         made.recipe = recipe
         made.params = p
         made.edges = edges
         made.saved = ({saved})
-        made.shape = out.shape
+        made.shape = shape if shape == out.shape else out.shape
         made.dtype = out.dtype
         made.seq = tick()
         made.hooks = None

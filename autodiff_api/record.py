@@ -86,7 +86,7 @@ def unary(bound: Bound, foreign: Function) -> Function:
             return result
         if record is None:
             record = recipe_for((True,)).node
-        result._node = record(value, out, (), (node,))
+        result._node = record(value, out, (), (node,), node)
         if rare_used:
             recorded(result._node)
         return result
@@ -131,13 +131,16 @@ def binary(bound: Bound, foreign: Function) -> Function:
             return result
         if n2 is None:
             record = left or (left := recipe_for((True, False)).node)
+            like = n1
             n2 = v2 = v2 if x2.__class__ is tensor else keep(x2, v2)
         elif n1 is None:
             record = right or (right := recipe_for((False, True)).node)
+            like = n2
             n1 = v1 = v1 if x1.__class__ is tensor else keep(x1, v1)
         else:
+            like = n1
             record = both or (both := recipe_for((True, True)).node)
-        result._node = record(v1, v2, out, (), (n1, n2))
+        result._node = record(v1, v2, out, (), (n1, n2), like)
         if rare_used:
             look(result._node, (x1, x2))
         return result
@@ -228,7 +231,7 @@ class Single(Recorder):
         recipe = self._recipe
         if recipe is None:
             recipe = self._recipe = self.recipe_for((True,))
-        made = recipe.node(value, out, statics, (node,))
+        made = recipe.node(value, out, statics, (node,), node)
         if rare_used:
             recorded(made)
         return out, made

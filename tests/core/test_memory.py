@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import tracemalloc
 import weakref
 
 import pytest
@@ -143,3 +145,44 @@ def test_detaching_in_every_step_leaves_nothing_behind():
     assert d.tolist() == [2.0]
     d[0] = 5.0
     assert x.tolist() == [5.0] and x.is_leaf
+
+
+LARGE = 1 << 16  # of float64: twice the size from which NumPy may add in place
+
+
+def peak_of(function):
+    """Return the most memory that a call takes, in large arrays."""
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / (8 * LARGE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NumPy adds to a temporary in place on Linux only")
+def test_cotangents_that_nobody_else_holds_are_added_in_place():
+    """The sum so far and what is to be added: no second sum, however often the leaf was used."""
+    x = ad.zeros(LARGE, dtype=ad.float64, requires_grad=True)
+    scales = [ad.full(LARGE, i, dtype=ad.float64) for i in range(1, 6)]
+    y, seed = sum(x * scale for scale in scales), ad.ones(LARGE, dtype=ad.float64)
+    assert peak_of(lambda: y.backward(seed)) < 2.5
+    assert x.grad[0] == 15
+
+
+@pytest.mark.parametrize("holder", ["hook", "node hook", "retain_grad", "seed", "view", "leaf"])
+def test_cotangents_that_others_hold_stay(holder):
+    """What a hook, a user, another leaf or a view of it was given is not what the walk adds to."""
+    x, twin = (ad.zeros(LARGE, dtype=ad.float64, requires_grad=True) for _ in range(2))
+    seed, held = ad.ones(LARGE, dtype=ad.float64), []
+    late = x * 3  # differentiated last: adds 3 to the 1 that x is given at first
+    y = x + (twin.reshape((2, -1)).reshape((-1,)) if holder == "view" else twin)
+    if holder == "hook":
+        y.register_hook(held.append)
+    elif holder == "node hook":
+        y.grad_fn.register_hook(lambda inputs, outputs: held.extend((*inputs, *outputs)))
+    elif holder == "retain_grad":
+        y.retain_grad()
+    ad.autograd.backward([y, late], [seed, seed])
+    held += [seed, twin.grad] + ([y.grad] if holder == "retain_grad" else [])
+    assert ad.all(x.grad == 4)
+    assert all(ad.all(t == 1) for t in held)
