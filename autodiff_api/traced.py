@@ -79,7 +79,8 @@ class Traced(Fixed):
 
     def _one(self, wanted: str, remedy: str) -> Any:
         if self._place is not None:
-            raise unknown(f"{wanted} of an array of shape {tuple(self.shape)}", remedy)
+            choice = "" if "where" in remedy else ", and a choice by where(condition, x, y)"
+            raise unknown(f"{wanted} of an array of shape {tuple(self.shape)}", f"{remedy}{choice}")
         return self._value
 
     def _fact(self) -> str:

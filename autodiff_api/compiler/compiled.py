@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from sys import getrefcount
 from typing import Any
 
@@ -12,8 +13,8 @@ from .. import levels
 from ..arrays import Array
 from ..binding import namespace
 from ..errors import ArgumentTypeError, CompileError
-from ..modes import mode
-from ..namespaces import Namespace
+from ..modes import enable_grad, mode
+from ..namespaces import Namespace, mismatch
 from ..nn import Module
 from ..program import is_number
 from ..tensors import Tensor
@@ -82,6 +83,9 @@ class Compiled:
             ) from None
         if entry is None:
             xp = levels.ground(levels.home(inputs))
+            for x in inputs:
+                if isinstance(x, Array) and x._xp._root is not xp._root:
+                    raise mismatch("compile", xp, x)
             visit = Visit(self._state, look)
             entry = self._entries[key] = Entry(self.function, self._name, leaves, tree, visit, xp, self._options)
         self._last = entry
@@ -154,6 +158,7 @@ class Entry:
         labels = [*_labels(tree, self.places), *visit.look.labels()]
         self.pure = Pure(name, self.flat, xp, labels, options)
         self.result: tuple[list[Any], Tree] = [], tree  # leaves, or which output each is; and their structure
+        self.recording = mode().recording
         self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
         self.read = self._reader(leaves)
         self.direct: Run | None = None  # the program, once it is there, for arrays on the ground
@@ -216,7 +221,8 @@ class Entry:
         for i, t, need in zip(self.places, given, self.needs, strict=True):
             leaves[i] = t.requires_grad_() if need and t._node is None else t
         xp = levels.current(self.xp)
-        with self.visit.inside(tensors[count:]):
+        recorded = enable_grad() if self.recording else nullcontext()  # a program may be made in the middle of a pass
+        with recorded, self.visit.inside(tensors[count:]):
             args, kwargs = unflatten(self.tree, leaves)
             found, tree = flatten(self.function(*args, **kwargs))
             outputs = [x for x in found if is_array(x)]
@@ -226,8 +232,9 @@ class Entry:
             changes = self.visit.outputs(len(outputs), self.xp.array_class._make)
         for t, was, label in zip(given, tensors, self.pure.labels, strict=False):
             refuse_change(t, was, label)
-        back = self.visit.went_back
-        self.moving = [] if back else [k for k, x in enumerate(outputs) if x._node is not None]
+        if self.moving is None:
+            back = self.visit.went_back
+            self.moving = [] if back else [k for k, x in enumerate(outputs) if x._node is not None]
         return [*outputs, *changes]
 
     def run(self, inputs: list[Any]) -> Any:
@@ -240,7 +247,7 @@ class Entry:
                 self.ready = True
                 return self.finish(outputs)
         self.ready = False
-        tensors = self.pure.apply(inputs, self.moving)
+        tensors = self.pure.apply(inputs, self.moving if on_ground else None)
         for write in self.visit.writes:
             write([levels.lowest(y) for y in tensors])
         leaves, tree = self.result

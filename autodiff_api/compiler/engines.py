@@ -18,7 +18,7 @@ from ..errors import ArgumentError, CompileError
 from ..namespaces import Namespace
 from ..places import place_of_error
 from ..program import Program
-from ..traced import unknown
+from ..traced import AS_ARRAY, unknown
 from .emit import compiled
 from .simplify import simplified
 from .writing import Runner, written
@@ -92,7 +92,7 @@ class Draws:
 
     def before(self, run: Run) -> Run:
         """Return what draws, and then runs."""
-        return Drawing(run, self.makers) if self.makers else run
+        return Drawing(run, self.makers, self.values) if self.makers else run
 
     @contextmanager
     def taken(self, given: Iterable[Any], otherwise: Callable[[Any], Any]) -> Iterator[None]:
@@ -117,13 +117,19 @@ class Draws:
 class Drawing:
     """A program with random numbers among its inputs."""
 
-    def __init__(self, run: Any, makers: list[Callable[[], Any]]) -> None:
+    def __init__(self, run: Any, makers: list[Callable[[], Any]], first: list[Any]) -> None:
         self.run, self.makers, self.source = run, makers, getattr(run, "source", None)
+        self._first = [first]  # what was drawn when the function was traced, till somebody has it
 
     def __call__(self, *values: Any) -> Sequence[Any]:
         """Draw them, and run the program."""
-        found: Sequence[Any] = self.run(*values, *[make() for make in self.makers])
+        self._first.clear()
+        found: Sequence[Any] = self.run(*values, *self.drawn())
         return found
+
+    def drawn(self) -> list[Any]:
+        """Return numbers for the next call: once those of the trace."""
+        return self._first.pop() if self._first else [make() for make in self.makers]
 
 
 class _Again(Exception):
@@ -154,7 +160,9 @@ def by_engine(
                 return run, run(*values, *draws.values)
             except _Again:
                 continue
-    except untraceable as error:
+    except (*untraceable, TypeError) as error:
+        if not isinstance(error, untraceable) and "Tracer" not in str(error):  # which is of a shape that is traced
+            raise
         remedy = "a branch on it is where(condition, x, y), and a mask chooses by where(mask, x, y)"
         raise unknown("the value of an array", remedy, place_of_error(error)) from error
 
@@ -187,7 +195,9 @@ def on_engine(program: Program, labels: Sequence[str], engine: Namespace, xp: Na
     for i in program.instructions:
         if isinstance(i.function, Flow):
             raise CompileError(f"compile: {i.op.name} can't go to another engine; leave engine= out, or use its arrays")
-        if i.op.name in engine._ops:
+        if i.op is AS_ARRAY:
+            i.function = lower.asarray
+        elif i.op.name in engine._ops:
             i.function = lower.kernel(i.op.name)
     emission = written(program, labels, {}, lower, 1)
     function = compiled(emission.source, emission.scope)

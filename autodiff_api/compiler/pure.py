@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import levels
 from ..arrays import Array
 from ..custom.applying import call
 from ..custom.definition import Definition
 from ..errors import CompileError
 from ..func import jvp, vjp, vmap
 from ..namespaces import Namespace
-from .engines import Donation, Flat, Options, Run, build
+from .engines import Donation, Drawing, Flat, Options, Run, build
 
 
 class Pure:
@@ -42,6 +43,8 @@ class Pure:
         self.traces += 1
         run, outputs = build(self.flat, values, self.xp, self.labels, self.options, donation)
         self.runs[key] = run
+        if donation is not None and not donation.places:  # it may be run by anybody
+            self.runs[kinds, False] = run
         floats = ("real floating", "complex floating")
         self._floats = [hasattr(y, "dtype") and self.xp.isdtype(y.dtype, floats) for y in outputs]
         return run, outputs
@@ -52,7 +55,7 @@ class Pure:
 
     def source(self) -> str:
         """Return its programs as Python."""
-        sources = [getattr(run, "source", None) for run in self.runs.values()]
+        sources = [getattr(run, "source", None) for run in dict.fromkeys(self.runs.values())]
         if None in sources:
             raise CompileError(
                 f"compile: {self.xp._backend.name} compiles {self.name} itself; there is no source to show"
@@ -62,7 +65,14 @@ class Pure:
     # --- as an operation in a graph, and under transformations ---
 
     def apply(self, tensors: Sequence[Any], moving: Sequence[int] | None = None) -> Sequence[Any]:
-        """Return the outputs for tensors, of whatever level, connected to them: all of them, or those that move."""
+        """Return the outputs for tensors, of whatever level, connected to them: all of them, or those that move.
+
+        What the function draws is drawn before, so that its derivatives have the same numbers.
+        """
+        drawing = next((run for run in self.runs.values() if isinstance(run, Drawing)), None)
+        if drawing is not None:
+            drawn = [self.xp.array_class._make(value) for value in drawing.drawn()]
+            return self._with_draws(len(tensors), len(drawn)).apply([*tensors, *drawn], moving)
 
         def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
             arrays = [x for x in inputs if isinstance(x, Array)]
@@ -134,6 +144,19 @@ class Pure:
 
         labels = [f"tangent_{label}" for label, moves in zip(self.labels, moving, strict=True) if moves]
         return self._derive(("jvp", moving), flat, labels)
+
+    def _with_draws(self, n: int, count: int) -> Pure:
+        """Return the function of its arguments, and of the random numbers that it draws."""
+
+        def flat(tensors: list[Any]) -> list[Any]:
+            drawn = iter(tensors[n:])
+            token = levels.ANEW.set(lambda make: next(drawn))
+            try:
+                return self.flat(tensors[:n])
+            finally:
+                levels.ANEW.reset(token)
+
+        return self._derive(("drawn", count), flat, [f"drawn_{k}" for k in range(count)])
 
     def _vmap_of(self, in_dims: tuple[Any, ...]) -> Pure:
         def flat(tensors: list[Any]) -> list[Any]:

@@ -48,11 +48,12 @@ class State:
         ]
         found = [x for r in registries for x in r.values() if x is not None]
         found += [p for optimizer in self.optimizers for p in optimizer._params()]
+        entries = [dict(registry) for registry in registries]
         tensors = list({id(x): x for x in [*found, *self.tensors]}.values())
         kept = [[optimizer.state.get(p, {}) for p in optimizer._params()] for optimizer in self.optimizers]
         rates = [[group.get(LEARNING_RATE) for group in optimizer.param_groups] for optimizer in self.optimizers]
         leaves, tree = flatten((kept, rates))
-        return Look(tensors, registries, leaves, tree)
+        return Look(tensors, registries, entries, leaves, tree)
 
     def facts(self) -> Any:
         """Return what a program depends on, beside shapes and dtypes: modes of modules, options of optimizers."""
@@ -122,6 +123,7 @@ class Look(NamedTuple):
 
     tensors: list[Any]
     registries: list[dict[str, Any]]
+    entries: list[dict[str, Any]]  # what was in them
     known: list[Any]  # the leaves of what the optimizers keep, and of their learning rates
     tree: Tree
 
@@ -177,6 +179,8 @@ class Visit:
         known = [optimizer.state for optimizer in optimizers]
         rates = [[group.get(LEARNING_RATE) for group in optimizer.param_groups] for optimizer in optimizers]
         try:
+            for registry, entry in zip(look.registries, look.entries, strict=True):  # a buffer may be another by now
+                registry.update(entry)
             self._fill(list(given))
             yield
         finally:
@@ -194,6 +198,7 @@ class Visit:
         rest = iter(given[count:])
         self.given = given[:count]
         self.grads = [next(rest) if there else None for there in grads]
+        self.old_grads = [None if grad is None else grad._value for grad in self.grads]
         for x, t, grad in zip(look.tensors, self.given, self.grads, strict=True):
             _hold(x, t, grad)
         kept, rates = unflatten(look.tree, rest)
@@ -220,7 +225,10 @@ class Visit:
             grad = x._grad_or_none()
             if grad is not was:
                 self.went_back = self.went_back or grad is not None
-                self.writes.append(write_grad(x, None if grad is None else number(grad), make))
+                self.writes.append(write_grad(x, None if grad is None else number(grad._as_now()), make))
+            elif grad is not None and grad._value is not self.old_grads[k]:  # added to, in place
+                self.went_back = True
+                self.writes.append(write_sum(x, number(grad._as_now())))
         own = {id(x) for x in self.look.tensors}
         for registry in self.look.registries:
             for key, x in registry.items():
@@ -295,6 +303,15 @@ def write_grad(x: Any, k: int | None, make: Callable[[Any], Any]) -> Write:
 
     def write(outputs: Sequence[Any]) -> None:
         x._grad = None if k is None else make(outputs[k])
+
+    return write
+
+
+def write_sum(x: Any, k: int) -> Write:
+    """Return what gives the gradient that a tensor has its new value."""
+
+    def write(outputs: Sequence[Any]) -> None:
+        rebind(x._grad, outputs[k], x._grad._node)
 
     return write
 
