@@ -78,7 +78,7 @@ class Problem:
         xp = self.xp
         hidden = xp.tanh(self.x @ self.w1 + self.b1)
         hidden[:, 0] = self.b1[1] * hidden[:, 1]  # a view, an assignment
-        out = hidden @ self.w2
+        out = xp.exp(xp.sin(hidden @ self.w2))
         return xp.mean((out - self.y) ** 2) + xp.sum(xp.max(hidden, axis=0)) * 1e-2
 
     def backward(self):
