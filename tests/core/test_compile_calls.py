@@ -33,6 +33,24 @@ OTHER = {
 }
 
 
+@pytest.mark.parametrize("what", OTHER)
+def test_another_kind_of_argument_is_traced_once_more(backend, what):
+    runs = []
+    program = ad.compile(lambda x: (runs.append(1), double(x))[1])
+    makers = OTHER[what]
+    for k, make in enumerate([*makers, *makers, *reversed(makers)]):
+        x = make()
+        found, expected = program(x), double(x)
+        assert found.keys() == expected.keys()
+        for key in found:
+            y, z = found[key], expected[key]
+            assert isinstance(y, ad.Tensor) == isinstance(z, ad.Tensor)
+            assert y.dtype == z.dtype
+            assert y.shape == z.shape
+            assert y.sum().item() == z.sum().item()
+        assert len(runs) == program.traces == min(k + 1, 2)
+
+
 @pytest.mark.parametrize("layout", ["by columns", "every other", "backwards"])
 def test_how_an_array_lies_in_memory_is_no_matter(layout):
     program = ad.compile(lambda x: (ad.reshape(x, (-1,)), x.T @ x))
@@ -147,6 +165,15 @@ def test_dropout_in_a_compiled_model(backend):
     assert program(x).tolist() == x.tolist()
 
 
+def test_the_gradient_through_random_numbers_is_of_those_that_were_drawn(backend):
+    program = ad.compile(lambda x: (y := x * ad.randn(5), ad.sum(y))[1])
+    for _ in range(3):
+        x = tensor(5).requires_grad_()
+        out = program(x)
+        out.backward()
+        np.testing.assert_allclose(float(x.grad.sum()), out.item(), rtol=1e-6)
+
+
 def test_what_the_function_saw_outside_is_a_constant(backend):
     """As the docstring says: the program does not see that it changed."""
     scale = [2.0]
@@ -166,6 +193,14 @@ def test_one_function_on_two_backends(names):
         assert program(x).item() == 5.0
         assert program(x)._xp is x._xp
     assert program.traces == 2
+
+
+def test_backends_do_not_mix():
+    pytest.importorskip("jax")
+    program = ad.compile(lambda x, y: x + y)
+    x, y = (ad.namespace(name).asarray([1.0]) for name in ("numpy", "jax"))
+    with pytest.raises(ad.BackendMismatchError):
+        program(x, y)
 
 
 def test_an_earlier_value_of_state_that_is_held_stays(backend):

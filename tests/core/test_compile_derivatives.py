@@ -54,6 +54,20 @@ def test_transformations_inside_a_compiled_function(backend, name):
     assert program.traces == 1
 
 
+@pytest.mark.parametrize("name", INSIDE)
+def test_transformations_of_a_compiled_function(backend, name):
+    """The derivative is a program too, and made once."""
+    program = ad.compile(f)
+    of_eager, of_compiled = INSIDE[name](f), INSIDE[name](program)
+    counts = []
+    for x in (plain(*X), plain(*Y), plain(*X)):
+        found, expected = (np.asarray(z[0] if isinstance(z, tuple) else z) for z in (of_compiled(x), of_eager(x)))
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+        counts.append(program.traces)
+    assert counts[0] >= 1
+    assert len(set(counts)) == 1
+
+
 @pytest.mark.parametrize("name", ["grad", "hessian", "vmap", "jvp"])
 def test_compiled_transformations_of_compiled_functions(backend, name):
     function, program = INSIDE[name](f), ad.compile(INSIDE[name](ad.compile(f)))
@@ -110,6 +124,18 @@ def test_backward_twice_and_the_graph_of_a_gradient(backend):
     same(ddx, ad.sum(ad.hessian(f)(z), axis=0))
     with pytest.raises(ad.GraphError):
         out.backward()
+
+
+def test_no_grad_and_inference_mode_outside(backend):
+    program, x = ad.compile(f), leaf(*X)
+    with ad.no_grad():
+        assert not program(x).requires_grad
+    assert program(x).requires_grad
+    with ad.inference_mode():
+        assert not program(x).requires_grad
+    assert program(x).requires_grad
+    with ad.no_grad():
+        assert not program(x).requires_grad
 
 
 def test_no_grad_and_detach_inside(backend):

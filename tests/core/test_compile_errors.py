@@ -123,6 +123,21 @@ def line_of(function):
     return next(n for n in range(first, first + 9) if "# the line" in linecache.getline(code.co_filename, n))
 
 
+@pytest.mark.parametrize("function", VALUES, ids=lambda f: f.__name__)
+def test_what_depends_on_values_names_the_line_and_the_remedies(backend, function):
+    program = ad.compile(function)
+    x = ad.asarray([1.0, 3.0])
+    with pytest.raises(ad.CompileError) as caught:
+        program(x)
+    text = str(caught.value)
+    assert re.search(rf"{re.escape(__file__)}\D+{line_of(function)}\b", text), text
+    assert "Remedies" in text
+    assert "static_argnums" in text
+    assert "where" in text or "compute with arrays" in text or "repeats" in text or "sort" in text
+    with pytest.raises(ad.CompileError):  # nor does it work the second time
+        program(x)
+
+
 def test_the_innermost_line_of_the_user_s_is_named(backend):
     with pytest.raises(ad.CompileError) as caught:
         ad.compile(deeper)(ad.asarray([1.0]))
@@ -154,6 +169,32 @@ def test_a_python_number_that_a_branch_depends_on(backend, use):
     with pytest.raises(ad.CompileError, match="static_argnums"):
         ad.compile(f)(ad.ones(1), 3)
     assert ad.compile(f, static_argnums=1)(ad.ones(1), 3).item() == 2.0
+
+
+def test_a_number_as_a_shape(backend):
+    with pytest.raises(ad.CompileError, match="static_argnums"):
+        ad.compile(lambda n: ad.zeros(n))(3)
+    with pytest.raises(ad.CompileError, match="static_argnums"):
+        ad.compile(lambda x, n: ad.reshape(x, (n, -1)))(ad.ones(6), 3)
+    with pytest.raises(ad.CompileError, match="static_argnums"):
+        ad.compile(lambda x, n: ad.sum(x, axis=n))(ad.ones((2, 3)), 1)
+
+
+def test_what_does_not_depend_on_arguments_may_be_looked_at(backend):
+    weights = ad.asarray([1.0, -2.0])
+
+    @ad.compile
+    def f(x):
+        if weights[0] > 0 and float(weights.sum()) < 0 and x.shape[0] == 2 and len(x) == 2 and x.ndim == 1:
+            return x * weights[weights > 0].item()
+        return x * 100.0
+
+    if backend == "jax":  # where what is computed of a constant is left to the engine
+        with pytest.raises(ad.CompileError):
+            f(ad.asarray([3.0, 4.0]))
+        return
+    for _ in range(2):
+        assert f(ad.asarray([3.0, 4.0])).tolist() == [3.0, 4.0]
 
 
 def test_the_remedies_are_remedies(backend):
