@@ -405,7 +405,7 @@ def as_backend(xp: Namespace) -> Backend:
     )
 
 
-def mismatch(operation: str, xp: Namespace, x: Any) -> TypeError:
+def mismatch(operation: str, xp: Namespace, x: Any) -> Exception:
     """Return the error for an operand `x` that does not belong to `xp`."""
     mine, other = xp._backend.name, backend_name(x)
     if other is None:

@@ -54,6 +54,9 @@ def parted(x: Any, n: int, axis: int, parts: int, xp: Any) -> Any:
 
 def folded(call: Call, joint: Joint, arrays: Sequence[Any], hidden: Sequence[bool], groups: int, xp: Any) -> Any:
     """Return what `call(*arrays, groups)` gives, with the hidden axes joined to others meanwhile."""
+    if not arrays[hidden.index(True)].shape[0]:  # no channels and no groups are more than engines take: nothing of one
+        ones = [xp.zeros((1, *x.shape[1:]), dtype=x.dtype) if own else x for x, own in zip(arrays, hidden, strict=True)]
+        return folded(call, joint, ones, hidden, groups, xp)[:0]
     if all(hidden):
         n = arrays[0].shape[0]
         flat = [joined(x, axis, 1, xp) for x, axis in zip(arrays, joint.groups[:2], strict=True)]

@@ -185,7 +185,7 @@ def test_the_command(capsys, tmp_path, monkeypatch):
     file = tmp_path / "matrix.json"
     assert main(["conformance", "numpy", "--dtypes", "float64", "--json", str(file)]) == 0
     printed = capsys.readouterr().out
-    assert "exp        yes    yes  yes  yes           yes   -         f64     cpu" in printed
+    assert "exp        yes    yes  yes  yes           yes   yes       f64     cpu" in printed
     assert printed.splitlines()[-1].startswith("numpy: 2 functions, 10 laws, ")
     assert json.loads(file.read_text())["functions"]["exp"]["vjp"] == "pass"
 

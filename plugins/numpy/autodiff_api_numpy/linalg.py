@@ -66,7 +66,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     array([0., 0., 1.])
     """
     if axis != -1 or x1.shape[-1] != 3 or x2.shape != x1.shape:
-        return standard.linalg.cross(x1, x2, axis=axis)
+        return _generic_cross(x1, x2, axis=axis, xp=standard)
     out = np.empty(x1.shape, dtype=np.result_type(x1, x2))
     a, b = [x1[..., i] for i in range(3)], [x2[..., i] for i in range(3)]
     for i in range(3):
@@ -75,6 +75,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 
 
 _generic_adjugate: Any = OPS["linalg.adjugate"].kernel
+_generic_cross: Any = OPS["linalg.cross"].kernel
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "linalg.adjugate": adjugate,
