@@ -15,7 +15,7 @@ from ..optim import Optimizer
 from ..tensors import Tensor
 from ..trees import Tree, flatten, unflatten
 from ..views import ViewMixin, rebind
-from .reading import Reader, kind, typed
+from .reading import Reader, builder, kind, typed
 
 LEARNING_RATE = "lr"  # the option that changes from step to step: a number of the program, and no constant in it
 
@@ -239,7 +239,8 @@ class Visit:
             leaves, tree = flatten([optimizer.state.get(p, {}) for p in optimizer._params()])
             places = [number(x) if isinstance(x, Array) else None for x in leaves]
             makes = [None if isinstance(x, Array) and x.shape == () and not x._is_float() else make for x in leaves]
-            self.writes.append(write_known(optimizer, tree, leaves, places, makes))
+            if leaves or optimizer.state:
+                self.writes.append(write_known(optimizer, tree, leaves, places, makes))
         return found
 
 
@@ -329,13 +330,11 @@ def write_known(
     optimizer: Any, tree: Tree, leaves: list[Any], places: list[int | None], makes: list[Callable[[Any], Any] | None]
 ) -> Write:
     """Return what lets an optimizer know what its step has made: tensors, and counts, which stay as they come."""
+    params, together = list(optimizer._params()), builder(tree, range(len(leaves)), lambda k: k, None)
+    triples = list(zip(leaves, places, makes, strict=True))
 
     def write(outputs: Sequence[Any]) -> None:
-        found = []
-        for x, k, make in zip(leaves, places, makes, strict=True):
-            value = x if k is None else outputs[k]
-            found.append(value if k is None or make is None else make(value))
-        states = unflatten(tree, found)
-        optimizer.state = {p: s for p, s in zip(optimizer._params(), states, strict=True) if s}
+        found = [x if k is None else outputs[k] if make is None else make(outputs[k]) for x, k, make in triples]
+        optimizer.state = {p: s for p, s in zip(params, together(found), strict=True) if s}
 
     return write
