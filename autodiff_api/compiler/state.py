@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from ..arrays import Array
 from ..binding import bound_class
 from ..errors import ArgumentTypeError
-from ..graph import Leaf, tick
+from ..graph import Leaf
 from ..nn import Module, Parameter
 from ..optim import Optimizer
 from ..tensors import Tensor
 from ..trees import Tree, flatten, unflatten
-from ..views import ViewMixin, rebind
-from .reading import Reader, builder, kind, typed
+from ..views import ViewMixin
+from .reading import Reader, kind, typed
+from .writes import Write, write_entry, write_grad, write_known, write_sum, write_value
 
 LEARNING_RATE = "lr"  # the option that changes from step to step: a number of the program, and no constant in it
 
@@ -158,15 +159,15 @@ class Look(NamedTuple):
         return grads, tuple([x.requires_grad for x in self.tensors])
 
 
-Write = Callable[[Sequence[Any]], None]  # puts what it wants of a program's outputs where it belongs
-
-
 class Visit:
     """The state while a function runs on traced arrays: its own objects, holding what is traced."""
 
     def __init__(self, state: State, look: Look) -> None:
         self.state, self.look = state, look
         self.writes: list[Write] = []
+        self.given: list[Any] = []  # while the function runs: the tensors that are traced, their gradients, and what
+        self.grads: list[Any] = []  # these hold
+        self.old_grads: list[Any] = []
         self.replaced: set[int] = set()  # which of the inputs are not needed any more, when the function has run
         self.went_back = False  # whether the function itself went backward, to a gradient of the state
 
@@ -184,6 +185,7 @@ class Visit:
             self._fill(list(given))
             yield
         finally:
+            self.given, self.grads, self.old_grads = [], [], []  # which would keep the arrays of today
             for was in before:
                 was.restore()
             for registry, entry in zip(look.registries, entries, strict=True):
@@ -281,60 +283,3 @@ def _set_rates(optimizer: Any, rates: Sequence[Any]) -> None:
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         if rate is not None:
             group[LEARNING_RATE] = rate
-
-
-def write_value(x: Any, k: int) -> Write:
-    """Return what gives a tensor its new value."""
-
-    def write(outputs: Sequence[Any]) -> None:
-        value = outputs[k]
-        if hasattr(x, "_sharers"):
-            rebind(x, value, x._node)
-            return
-        x._value = value
-        node = x._node
-        if node is not None:
-            node.value, node.changed = value, tick()
-
-    return write
-
-
-def write_grad(x: Any, k: int | None, make: Callable[[Any], Any]) -> Write:
-    """Return what gives a tensor its gradient, or says that there is none."""
-
-    def write(outputs: Sequence[Any]) -> None:
-        x._grad = None if k is None else make(outputs[k])
-
-    return write
-
-
-def write_sum(x: Any, k: int) -> Write:
-    """Return what gives the gradient that a tensor has its new value."""
-
-    def write(outputs: Sequence[Any]) -> None:
-        rebind(x._grad, outputs[k], x._grad._node)
-
-    return write
-
-
-def write_entry(registry: dict[str, Any], key: str, k: int, make: Callable[[Any], Any]) -> Write:
-    """Return what lets a module keep a new tensor."""
-
-    def write(outputs: Sequence[Any]) -> None:
-        registry[key] = make(outputs[k])
-
-    return write
-
-
-def write_known(
-    optimizer: Any, tree: Tree, leaves: list[Any], places: list[int | None], makes: list[Callable[[Any], Any] | None]
-) -> Write:
-    """Return what lets an optimizer know what its step has made: tensors, and counts, which stay as they come."""
-    params, together = list(optimizer._params()), builder(tree, range(len(leaves)), lambda k: k, None)
-    triples = list(zip(leaves, places, makes, strict=True))
-
-    def write(outputs: Sequence[Any]) -> None:
-        found = [x if k is None else outputs[k] if make is None else make(outputs[k]) for x, k, make in triples]
-        optimizer.state = {p: s for p, s in zip(params, together(found), strict=True) if s}
-
-    return write

@@ -60,6 +60,7 @@ def bound(flow: Flow, name: str, into: Into, xp: Any) -> list[str]:
         labels = [f"x_{i}" for i in range(len(program.inputs))]
         runner = Runner(written(simplified(program, xp), labels, into, xp, 1), xp)
         flow.runs[k] = runner
+        program.captured.clear()  # the arrays of today
         sources.append(f"# {name}, body {k}:\n{runner.source}")
     return sources
 

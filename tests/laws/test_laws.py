@@ -35,7 +35,7 @@ def checks(request):
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_law(checks, function, law):
-    compiled = law in ("vmap", "many") and checks.backend.compile is not None  # as programs: here in one precision
+    compiled = law in ("vmap", "many", "compiled") and checks.backend.compile is not None  # here in one precision
     outcomes = [checks.check(function, law, dtype) for dtype in checks.dtypes[: 1 if compiled else None]]
     failed = [outcome.text for outcome in outcomes if outcome.state == "fail"]
     assert not failed, "\n".join(failed)

@@ -1,0 +1,190 @@
+"""A function made into a program for one kind of arguments: the way in, the trace, and the way out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from sys import getrefcount
+from typing import Any
+
+from .. import levels
+from ..arrays import Array
+from ..errors import CompileError
+from ..modes import enable_grad, mode
+from ..namespaces import Namespace
+from ..program import is_number
+from ..tensors import Tensor
+from ..traced import Traced
+from ..trees import Tree, flatten, paths, unflatten
+from ..values import is_array
+from .engines import Donation, Options, Run
+from .pure import Pure
+from .reading import Reader, Static, Unreadable, builder, is_input
+from .state import Visit
+
+
+class Entry:
+    """A function made into a program for one kind of arguments.
+
+    `read` takes further arguments of this kind apart, once there is a program that needs no graph around it; `finish`
+    writes what the program changed, and puts the result together.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        leaves: list[Any],
+        tree: Tree,
+        visit: Visit,
+        xp: Namespace,
+        options: Options,
+    ) -> None:
+        self.function, self.tree, self.visit, self.xp = function, tree, visit, xp
+        self.template = [None if is_input(x) else x.value if isinstance(x, Static) else x for x in leaves]
+        self.places = [i for i, x in enumerate(leaves) if is_input(x)]
+        self.needs = [isinstance(leaves[i], Tensor) and leaves[i].requires_grad for i in self.places]
+        self.raw = not any(isinstance(x, Array) for x in leaves) and not visit.look.tensors
+        labels = [*_labels(tree, self.places), *visit.look.labels()]
+        self.pure = Pure(name, self.flat, xp, labels, options)
+        self.result: tuple[list[Any], Tree] = [], tree  # leaves, or which output each is; and their structure
+        self.recording = mode().recording
+        self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
+        self.read = self._reader(leaves)
+        self.direct: Run | None = None  # the program, once it is there, for arrays on the ground
+        self.ready = False  # whether the short way, `read` and `again`, may be taken
+        self.donation = self._donation() if xp._backend.compile is not None and options.engine is None else None
+
+    def _donation(self) -> Donation:
+        """Return which parts of the state the program may overwrite: those that it gives back anew."""
+        first, look = len(self.places), self.visit.look
+        trained = {id(p) for optimizer in self.visit.state.optimizers for p in optimizer._params()}
+        guess = [k for k, x in enumerate(look.tensors) if x.requires_grad and id(x) in trained]
+
+        def known() -> set[int]:
+            return set() if self.moving else {first + k for k in self.visit.replaced}
+
+        return Donation({first + k for k in (*guess, *look.kept)}, known)
+
+    def _unshared(self, values: list[Any]) -> list[Any]:
+        """Copy what is to be overwritten but has other owners, such as a detached parameter."""
+        if self.donation is not None:
+            for k in self.donation.places:
+                if getrefcount(values[k]) > self.owners[k]:
+                    values[k] = self.xp._lower.clone(values[k])
+        return values
+
+    @functools.cached_property
+    def owners(self) -> dict[int, int]:
+        """How many references there are to an array of the state that nobody else has."""
+        first, alone = len(self.places), [object()]
+        leaves = {first + k for k, x in enumerate(self.visit.look.tensors) if x.requires_grad}  # which hold it too
+        places = self.donation.places if self.donation is not None else ()
+        return {k: getrefcount(alone[0]) + 1 + (k in leaves) for k in places}
+
+    def again(self, values: list[Any]) -> Any:
+        """Run the program for values that were read, and write what it changes."""
+        assert self.direct is not None
+        return self.finish(self.direct(*self._unshared(values)))
+
+    def _reader(self, leaves: Sequence[Any]) -> Callable[[Any, Any], list[Any] | None]:
+        """Return what reads further arguments of this kind: nothing, where a transformation or a strange tree is."""
+        reader, (positional, keywords), now = Reader(), self.tree.children, mode()
+        modes = reader.take(f"{reader.thing(mode)}()")
+        reader.check(f"{modes}.recording is {now.recording} and {modes}.inference is {now.inference}")
+        rest = iter(leaves)
+        try:
+            reader.tree("args", positional, rest, reader.leaf)
+            reader.tree("kwargs", keywords, rest, reader.leaf)
+            self.visit.state.read(reader, self.visit.look)
+        except Unreadable:
+            return lambda args, kwargs: None
+        if not all(x._xp is self.xp for x in leaves if isinstance(x, Array)):
+            return lambda args, kwargs: None
+        return reader.function()
+
+    def flat(self, tensors: list[Any]) -> list[Any]:
+        """Run the function on tensors, and return those among its results, and what it changed."""
+        count = len(self.places)
+        leaves = list(self.template)
+        given = [t._as_now() for t in tensors[:count]]
+        for i, t, need in zip(self.places, given, self.needs, strict=True):
+            leaves[i] = t.requires_grad_() if need and t._node is None else t
+        xp = levels.current(self.xp)
+        recorded = enable_grad() if self.recording else nullcontext()  # a program may be made in the middle of a pass
+        with recorded, self.visit.inside(tensors[count:]):
+            args, kwargs = unflatten(self.tree, leaves)
+            found, tree = flatten(self.function(*args, **kwargs))
+            outputs = [x for x in found if is_array(x)]
+            numbers = iter(range(len(outputs)))
+            self.result = [Output(next(numbers)) if is_array(x) else x for x in found], tree
+            outputs = [settled(levels.lift(x, xp)) for x in outputs]
+            changes = self.visit.outputs(len(outputs), self.xp.array_class._make)
+        for t, was, label in zip(given, tensors, self.pure.labels, strict=False):
+            refuse_change(t, was, label)
+        if self.moving is None:
+            back = self.visit.went_back
+            self.moving = [] if back else [k for k, x in enumerate(outputs) if x._node is not None]
+        return [*outputs, *changes]
+
+    def run(self, inputs: list[Any]) -> Any:
+        """Run the program and write what it changes."""
+        on_ground = all(x._xp is self.xp for x in inputs if isinstance(x, Array))
+        if on_ground and not (self.moving and mode().recording):
+            values = self._unshared([x._value if isinstance(x, Array) else x for x in inputs])
+            self.direct, outputs = self.pure.program(values, self.donation)
+            if not (self.moving and mode().recording):  # which the first trace has told
+                self.ready = True
+                return self.finish(outputs)
+        self.ready = False
+        tensors = self.pure.apply(inputs, self.moving if on_ground else None)
+        for write in self.visit.writes:
+            write([levels.lowest(y) for y in tensors])
+        leaves, tree = self.result
+        return unflatten(tree, [tensors[x.number] if x.__class__ is Output else x for x in leaves])
+
+    def finish(self, values: Sequence[Any]) -> Any:
+        """Write what the program changed, and return its result, for raw outputs."""
+        for write in self.visit.writes:
+            write(values)
+        return self.built(values)
+
+    @functools.cached_property
+    def built(self) -> Callable[[Sequence[Any]], Any]:
+        """What puts the result together."""
+        leaves, tree = self.result
+        make = None if self.raw else self.xp.array_class._make
+        return builder(tree, leaves, lambda x: x.number if x.__class__ is Output else None, make)
+
+
+def refuse_change(t: Any, was: Any, label: str) -> None:
+    """Refuse a function that changes an argument, which would be lost."""
+    what = "changed" if t._value is not was._value else "went backward to" if t._grad_or_none() is not None else ""
+    if what:
+        raise CompileError(
+            f"compile: the function {what} its argument {label}, of shape {tuple(t.shape)}, and a program can't write "
+            "that; name the tensor in state=, or return what is new (its gradient by autograd.grad or ad.grad)"
+        )
+
+
+def settled(x: Any) -> Any:
+    """Return a result as it is now; a Python number as an array."""
+    if isinstance(x._value, Traced) and is_number(x._value._value):
+        return x._xp.array_class._make(x._value._xp.array_of(x._value))
+    return x._as_now()
+
+
+class Output:
+    """A leaf of the result that is an output of the program."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _labels(tree: Tree, places: Sequence[int]) -> list[str]:
+    """Return what the inputs are called where they come from."""
+    named = paths(tree)
+    return [named[i].replace("[0]", "x", 1) if named[i].startswith("[0]") else named[i] for i in places]
