@@ -210,6 +210,14 @@ def product(site: Site, i: int) -> Places:
     return [*places, None, last - 1] if ndim > 1 else [None]
 
 
+def linear(site: Site, i: int) -> Places:
+    """Return the places of `x @ weight.mT + bias`: a row of the weight makes one element of the last axis."""
+    shape, last = site.shapes[i], len(site.shape) - 1
+    if i == 0:
+        return [*range(len(shape) - 1), None]
+    return [last] if i == 2 and shape else [] if i == 2 else [last, None][-len(shape) :]
+
+
 def solution(site: Site, i: int) -> Places:
     """Linear systems: a column of the solution goes with one of the right-hand side."""
     vector = len(site.shapes[1]) == 1
@@ -281,6 +289,7 @@ ALONG: dict[str, Callable[[Site, int], Places]] = {
     "max": along,
     "mean": along,
     "min": along,
+    "nn.linear": linear,
     "prod": along,
     "sort": along,
     "special.log_softmax": along,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -106,9 +108,7 @@ def test_a_zero_cotangent_keeps_its_derivative(backend):
 def test_no_other_gradient_changes(name):
     """Where no nan is, the mode changes nothing: for every element-wise operation, zeros among the cotangents."""
     op = OPS[name]
-    function = ad
-    for part in name.split("."):
-        function = getattr(function, part)
+    function = operator.attrgetter(name)(ad.namespace())
     rng = np.random.default_rng(0)
     args = [ad.tensor(rng.uniform(1.1, 1.9, 3), requires_grad=True) for _ in op.arrays]
     if name in ("acos", "asin", "atanh", "special.erfinv", "special.erfcinv", "special.logit", "special.ndtri"):

@@ -42,10 +42,15 @@ RNG = np.random.default_rng(0)
 ROOMY = {
     "abs", "atan2", "clip", "copysign", "cumprod", "cumulative_prod", "fft.fft", "fft.fftn", "fft.hfft", "fft.ifft",
     "fft.ifftn", "fft.ihfft", "fft.irfft", "fft.irfftn", "fft.rfft", "fft.rfftn", "hypot", "interp", "linalg.adjugate",
-    "linalg.cholesky", "linalg.cross", "linalg.inv", "linalg.matrix_norm", "linalg.matrix_power", "linalg.qr",
-    "linalg.slogdet", "linalg.solve_triangular", "linalg.svdvals", "linalg.vector_norm", "logaddexp", "max", "maximum",
-    "median", "min", "minimum", "multiply", "nan_to_num", "percentile", "pow", "prod", "quantile", "remainder", "sign",
-    "sort", "special.expit", "special.i0", "special.log_expit", "special.sinc", "square", "std", "tanh", "var", "where",
+    "linalg.cholesky", "linalg.cross", "linalg.det", "linalg.inv", "linalg.matrix_norm", "linalg.matrix_power",
+    "linalg.qr", "linalg.slogdet", "linalg.solve_triangular", "linalg.svdvals", "linalg.vector_norm", "logaddexp",
+    "max", "maximum", "median", "min", "minimum", "multiply", "nan_to_num", "nn.attention", "nn.attention_backward",
+    "nn.conv", "nn.conv_input", "nn.conv_weight", "nn.cross_entropy", "nn.cross_entropy_backward", "nn.layer_norm",
+    "nn.layer_norm_backward", "nn.max_pool", "nn.max_pool_backward", "nn.max_pool_select", "nn.nll_loss",
+    "nn.nll_loss_backward", "nn.normalize", "nn.normalize_backward", "nn.relu", "nn.relu_backward",
+    "nn.softmax_backward", "nn.sum_pool", "nn.sum_pool_backward", "percentile", "pow", "prod", "quantile", "remainder",
+    "sign", "sort", "special.expit", "special.i0", "special.log_expit", "special.sinc", "square", "std", "tanh", "var",
+    "where",
 }  # fmt: skip
 
 

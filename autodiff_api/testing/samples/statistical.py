@@ -99,6 +99,7 @@ def product(draw: Draw) -> Iterator[Sample]:
     yield Sample((ZEROS,), {"axis": 1}, name="zeros")
     yield Sample((ZEROS[0] * 1j,), name="complex zeros")
     yield Sample((draw.normal(2, 3, 2),), {"axis": (1,)}, name="middle axis")
+    yield Sample((draw.between(0.8, 1.2, 39, 27),), {"axis": 1}, name="long rows, of which others go by pairs")
 
 
 MAKERS: dict[str, Maker] = {
