@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..arrays import Array
+from ..program import is_number
 from ..trees import Tree
 from ..values import is_array
 from .emit import Names, compiled
@@ -27,7 +28,7 @@ class Static:
 
 def is_input(x: Any) -> bool:
     """Tell arrays and numbers, which a program gets, from what it is made for."""
-    return is_array(x) or x.__class__ in (bool, int, float, complex)
+    return is_array(x) or is_number(x)
 
 
 def kind(x: Any) -> Any:
@@ -111,7 +112,7 @@ class Reader:
         """Read an array, or a number; any other leaf must be what it was."""
         if isinstance(x, Static):
             self.fact(expression, x.value)
-        elif x.__class__ in (bool, int, float, complex):
+        elif is_number(x):
             self.number(expression, x.__class__)
         elif is_array(x):
             self.array(expression, x, x._value if isinstance(x, Array) else x)
