@@ -241,7 +241,7 @@ class Visit:
             leaves, tree = flatten([optimizer.state.get(p, {}) for p in optimizer._params()])
             places = [number(x) if isinstance(x, Array) else None for x in leaves]
             makes = [None if isinstance(x, Array) and x.shape == () and not x._is_float() else make for x in leaves]
-            if leaves or optimizer.state:
+            if leaves or optimizer.state or self.look.kept:  # what is left, or was there before
                 self.writes.append(write_known(optimizer, tree, leaves, places, makes))
         return found
 

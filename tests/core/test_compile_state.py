@@ -453,3 +453,19 @@ def test_a_batch_of_another_size_is_another_program():
         if k == 2:
             count = program.traces
     assert program.traces == count
+
+
+def test_state_that_a_step_clears_is_cleared():
+    w = ad.asarray([1.0, 2.0], requires_grad=True)
+    optimizer = ad.optim.SGD([w], lr=0.1, momentum=0.9)
+
+    def step(x):
+        optimizer.zero_grad()
+        ad.sum(w * x).backward()
+        optimizer.step()
+        optimizer.state.clear()
+
+    ad.sum(w * 2.0).backward()
+    optimizer.step()  # so that there is something to clear
+    ad.compile(step, state=(w, optimizer))(ad.ones(2))
+    assert not optimizer.state
