@@ -11,6 +11,7 @@ from typing import Any
 from .. import levels
 from ..arrays import Array
 from ..errors import CompileError
+from ..graph import Freed
 from ..modes import enable_grad, mode
 from ..namespaces import Namespace
 from ..program import is_number
@@ -18,6 +19,7 @@ from ..tensors import Tensor
 from ..traced import Traced
 from ..trees import Tree, flatten, paths, unflatten
 from ..values import is_array
+from ..walks import reachable
 from .engines import Donation, Options, Run
 from .pure import Pure
 from .reading import Reader, Static, Unreadable, builder, is_input
@@ -124,9 +126,15 @@ class Entry:
         for t, was, label in zip(given, tensors, self.pure.labels, strict=False):
             refuse_change(t, was, label)
         if self.moving is None:
-            back = self.visit.went_back
-            self.moving = [] if back else [k for k, x in enumerate(outputs) if x._node is not None]
+            done = self.visit.went_back  # or to gradients that it has cleared since
+            self.moving = [] if done else [k for k, x in enumerate(outputs) if x._node and not self._went_back(x)]
         return [*outputs, *changes]
+
+    def _went_back(self, x: Any) -> bool:
+        """Tell whether the function has gone backward from a result, to its state."""
+        if not self.visit.look.tensors:
+            return False
+        return any(isinstance(getattr(node, "saved", None), Freed) for node in reachable([x._node]))
 
     def run(self, inputs: list[Any]) -> Any:
         """Run the program and write what it changes."""

@@ -83,9 +83,9 @@ def stateful(library: Any, task: Task, forward: Forward, compiled: bool = False)
 
     def step(x: Any, labels: Any) -> Any:
         loss = cross_entropy(model(x), labels)
-        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        optimizer.zero_grad()
         return loss
 
     x, labels = library.tensor(task.x), library.tensor(task.labels)
