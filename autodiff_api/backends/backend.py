@@ -107,6 +107,11 @@ class Backend:
     untraceable: tuple[type[Exception], ...] = ()
     """The errors of a function that `compile` can't compile, since it asks for values that only a run of it knows."""
 
+    number: Callable[[Any], Any] | None = None
+    """Gives a Python number as an array that functions of `compile` take for it: one that is given again and again,
+    such as a learning rate, then goes to the device once. It promotes like the number.
+    """
+
     exactly: Callable[[], AbstractContextManager[Any]] = nullcontext
     """``with exactly():`` lets arrays have the dtypes that they are asked to have, for engines that narrow them."""
 
@@ -153,6 +158,7 @@ class Backend:
             to_numpy=(callable(self.to_numpy), "a function"),
             register_array=(callable(self.register_array or print), "a function or None"),
             compile=(callable(self.compile or print), "a function or None"),
+            number=(callable(self.number or print), "a function or None"),
             synchronize=(callable(self.synchronize or print), "a function or None"),
             untraceable=(_is_tuple_of(type, self.untraceable), "a tuple of types"),
             exactly=(callable(self.exactly), "a function"),

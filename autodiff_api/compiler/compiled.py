@@ -15,7 +15,7 @@ from ..modes import mode
 from ..namespaces import mismatch
 from ..nn import Module
 from ..trees import Tree, flatten
-from .engines import Options, compiling
+from .engines import Options, OtherKind, compiling
 from .entries import Entry
 from .reading import Static, is_input, kind
 from .state import State, Visit
@@ -55,7 +55,10 @@ class Compiled:
             return self.function(*args, **kwargs)
         last = self._last
         if last is not None and last.ready and (values := last.read(args, kwargs)) is not None:
-            return last.again(values)
+            try:
+                return last.again(values)
+            except OtherKind:
+                last.beware()
         entry, inputs = self._entry(args, kwargs)
         return entry.run(inputs)
 

@@ -132,18 +132,29 @@ class Drawing:
         return self._first.pop() if self._first else [make() for make in self.makers]
 
 
+class OtherKind(Exception):
+    """Arguments of an engine's program are of another shape or dtype than those that it was made for."""
+
+
 class _Again(Exception):
     """The trace has told something about the function that its program must be made with."""
+
+
+def kinds_of(values: Sequence[Any]) -> list[Any]:
+    """Return shapes and dtypes; None for numbers."""
+    return [(v.shape, v.dtype) if hasattr(v, "shape") else None for v in values]
 
 
 def by_engine(
     flat: Flat, values: Sequence[Any], xp: Namespace, draws: Draws, donation: Donation
 ) -> tuple[Run, Sequence[Any]]:
     """Let the engine compile the function."""
-    tensors, count = xp._compiled, len(values)
+    tensors, count, kinds = xp._compiled, len(values), kinds_of(values)
     make = tensors.array_class._make
 
     def raw(*values: Any) -> tuple[Any, ...]:
+        if any(a != b for a, b in zip(kinds, kinds_of(values), strict=False) if a is not None):
+            raise OtherKind
         known = len(draws.makers)
         with levels.entered(tensors), tracing(), draws.taken(map(make, values[count:]), make):
             outputs = tuple([levels.lift(x, tensors)._value for x in flat(list(map(make, values[:count])))])

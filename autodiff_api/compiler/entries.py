@@ -53,10 +53,12 @@ class Entry:
         self.result: tuple[list[Any], Tree] = [], tree  # leaves, or which output each is; and their structure
         self.recording = mode().recording
         self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
-        self.read = self._reader(leaves)
+        self.engine = xp._backend.compile is not None and options.engine is None  # which compiles by itself
+        self.reader = self._reader(leaves)
+        self.read = self._reading(trusting=self.engine)
         self.direct: Run | None = None  # the program, once it is there, for arrays on the ground
         self.ready = False  # whether the short way, `read` and `again`, may be taken
-        self.donation = self._donation() if xp._backend.compile is not None and options.engine is None else None
+        self.donation = self._donation() if self.engine else None
 
     def _donation(self) -> Donation:
         """Return which parts of the state the program may overwrite: those that it gives back anew."""
@@ -90,9 +92,12 @@ class Entry:
         assert self.direct is not None
         return self.finish(self.direct(*self._unshared(values)))
 
-    def _reader(self, leaves: Sequence[Any]) -> Callable[[Any, Any], list[Any] | None]:
-        """Return what reads further arguments of this kind: nothing, where a transformation or a strange tree is."""
-        reader, (positional, keywords), now = Reader(), self.tree.children, mode()
+    def _reader(self, leaves: Sequence[Any]) -> Reader | None:
+        """Return what reads further arguments of this kind; None where a transformation or a strange tree is."""
+        if not all(x._xp is self.xp for x in leaves if isinstance(x, Array)):
+            return None
+        reader = Reader(self.xp._backend.number if self.engine else None)
+        (positional, keywords), now = self.tree.children, mode()
         modes = reader.take(f"{reader.thing(mode)}()")
         reader.check(f"{modes}.recording is {now.recording} and {modes}.inference is {now.inference}")
         rest = iter(leaves)
@@ -101,10 +106,15 @@ class Entry:
             reader.tree("kwargs", keywords, rest, reader.leaf)
             self.visit.state.read(reader, self.visit.look)
         except Unreadable:
-            return lambda args, kwargs: None
-        if not all(x._xp is self.xp for x in leaves if isinstance(x, Array)):
-            return lambda args, kwargs: None
-        return reader.function()
+            return None
+        return reader
+
+    def _reading(self, trusting: bool) -> Callable[[Any, Any], list[Any] | None]:
+        return (lambda args, kwargs: None) if self.reader is None else self.reader.function(trusting)
+
+    def beware(self) -> None:
+        """Look at shapes and dtypes from now on: there were others than those of this kind."""
+        self.read = self._reading(trusting=False)
 
     def flat(self, tensors: list[Any]) -> list[Any]:
         """Run the function on tensors, and return those among its results, and what it changed."""
@@ -147,15 +157,13 @@ class Entry:
                 return self.finish(outputs)
         self.ready = False
         tensors = self.pure.apply(inputs, self.moving if on_ground else None)
-        for write in self.visit.writes:
-            write([levels.lowest(y) for y in tensors])
+        self.visit.write([levels.lowest(y) for y in tensors])
         leaves, tree = self.result
         return unflatten(tree, [tensors[x.number] if x.__class__ is Output else x for x in leaves])
 
     def finish(self, values: Sequence[Any]) -> Any:
         """Write what the program changed, and return its result, for raw outputs."""
-        for write in self.visit.writes:
-            write(values)
+        self.visit.write(values)
         return self.built(values)
 
     @functools.cached_property

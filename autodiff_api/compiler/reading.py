@@ -53,13 +53,39 @@ class Unreadable(Exception):
     """There is a container that only the general way takes apart."""
 
 
-class Reader:
-    """Writes the function that reads the arguments of calls like one that was seen."""
+class Again:
+    """A Python number that is given again and again: from the second time on it is on the engine's device already."""
 
-    def __init__(self) -> None:
+    __slots__ = ("kept", "make")
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self.make = make
+        self.kept: tuple[Any, Any] = None, None  # in one, for threads: the number, and it on the device
+
+    def __call__(self, x: Any) -> Any:
+        """Return a number as a compiled function may take it."""
+        was, there = self.kept
+        if x is not was:
+            self.kept = x, None
+            return x
+        if there is None:
+            there = self.make(x)
+            self.kept = x, there
+        return there
+
+
+class Reader:
+    """Writes the function that reads the arguments of calls like one that was seen.
+
+    `number` makes an array of a Python number, for an engine that compiles and would else do so at each call.
+    """
+
+    def __init__(self, number: Callable[[Any], Any] | None = None) -> None:
         self.names = Names()
         self.lines: list[str] = []
         self.values: list[str] = []
+        self._number = number
+        self._kinds: set[str] = set()  # the lines that look at shapes and dtypes
 
     def check(self, condition: str) -> None:
         """Give up unless the condition holds."""
@@ -100,13 +126,14 @@ class Reader:
             self.check(f"{name}._node is {'not ' if x.requires_grad else ''}None")
             name = self.take(f"{name}._value")
         self.check(f"{name}.dtype is {self.thing(value.dtype)} and {name}.shape == {tuple(value.shape)}")
+        self._kinds.add(self.lines[-1])
         self.values.append(name)
 
     def number(self, expression: str, kind: type) -> None:
         """Read a Python number of a type."""
         name = self.take(expression)
         self.check(f"{name}.__class__ is {kind.__name__}")
-        self.values.append(name)
+        self.values.append(name if self._number is None else f"{self.thing(Again(self._number))}({name})")
 
     def leaf(self, expression: str, x: Any) -> None:
         """Read an array, or a number; any other leaf must be what it was."""
@@ -123,12 +150,16 @@ class Reader:
         """Read what must be what it was."""
         if value is None or isinstance(value, bool):
             self.check(f"{expression} is {value}")
+        elif value.__class__ in (int, str):
+            name = self.take(expression)
+            self.check(f"{name}.__class__ is {value.__class__.__name__} and {name} == {value!r}")
         else:
             self.check(f"{self.thing(typed)}({expression}) == {self.thing(typed(value))}")
 
-    def function(self) -> Callable[[Any, Any], list[Any] | None]:
-        """Return `read(args, kwargs)`."""
-        body = "".join(f"    {line}\n" for line in self.lines)
+    def function(self, trusting: bool = False) -> Callable[[Any, Any], list[Any] | None]:
+        """Return `read(args, kwargs)`; a trusting one leaves it to the engine to look at shapes and dtypes."""
+        lines = [line for line in self.lines if not (trusting and line in self._kinds)]
+        body = "".join(f"    {line}\n" for line in lines)
         return compiled(f"def run(args, kwargs):\n{body}    return [{', '.join(self.values)}]\n", self.names.scope)
 
 

@@ -16,7 +16,7 @@ from ..tensors import Tensor
 from ..trees import Tree, flatten, unflatten
 from ..views import ViewMixin
 from .reading import Reader, kind, typed
-from .writes import Write, write_entry, write_grad, write_known, write_sum, write_value
+from .writes import Writer
 
 LEARNING_RATE = "lr"  # the option that changes from step to step: a number of the program, and no constant in it
 
@@ -164,7 +164,7 @@ class Visit:
 
     def __init__(self, state: State, look: Look) -> None:
         self.state, self.look = state, look
-        self.writes: list[Write] = []
+        self.write: Callable[[Sequence[Any]], None] = lambda outputs: None
         self.given: list[Any] = []  # while the function runs: the tensors that are traced, their gradients, and what
         self.grads: list[Any] = []  # these hold
         self.old_grads: list[Any] = []
@@ -211,10 +211,10 @@ class Visit:
     def outputs(self, first: int, make: Callable[[Any], Any]) -> list[Any]:
         """Return what the function changed, as outputs of the flat function from number `first` on.
 
-        `writes` then says what to do with them; `make` makes tensors of those that are to be tensors.
+        `write` then puts them where they belong; `make` makes tensors of those that are to be tensors.
         """
         found: list[Any] = []
-        self.writes, self.went_back, self.replaced = [], False, set()
+        writer, self.went_back, self.replaced = Writer(make), False, set()
 
         def number(x: Any) -> int:
             found.append(x)
@@ -223,26 +223,27 @@ class Visit:
         for k, (x, t, was) in enumerate(zip(self.look.tensors, self.given, self.grads, strict=True)):
             if x._value is not t._value:
                 self.replaced.add(k)
-                self.writes.append(write_value(x, number(x._as_now().detach())))
+                writer.value(x, number(x._as_now().detach()))
             grad = x._grad_or_none()
             if grad is not was:
                 self.went_back = self.went_back or grad is not None
-                self.writes.append(write_grad(x, None if grad is None else number(grad._as_now()), make))
+                writer.grad(x, None if grad is None else number(grad._as_now()))
             elif grad is not None and grad._value is not self.old_grads[k]:  # added to, in place
                 self.went_back = True
-                self.writes.append(write_sum(x, number(grad._as_now())))
+                writer.sum(x, number(grad._as_now()))
         own = {id(x) for x in self.look.tensors}
         for registry in self.look.registries:
             for key, x in registry.items():
                 if x is not None and id(x) not in own:
-                    self.writes.append(write_entry(registry, key, number(x), make))
+                    writer.entry(registry, key, number(x))
         self.replaced.update(self.look.kept)
         for optimizer in self.state.optimizers:
             leaves, tree = flatten([optimizer.state.get(p, {}) for p in optimizer._params()])
             places = [number(x) if isinstance(x, Array) else None for x in leaves]
             makes = [None if isinstance(x, Array) and x.shape == () and not x._is_float() else make for x in leaves]
             if leaves or optimizer.state or self.look.kept:  # what is left, or was there before
-                self.writes.append(write_known(optimizer, tree, leaves, places, makes))
+                writer.known(optimizer, tree, leaves, places, makes)
+        self.write = writer.function()
         return found
 
 

@@ -1,4 +1,8 @@
-"""What a compiled call changes outside of it, and how: values, gradients, buffers, and what optimizers keep."""
+"""What a compiled call changes outside of it: values, gradients, buffers, and what optimizers keep.
+
+Like the way in it is Python written for one kind of arguments: `write(outputs)` puts a program's outputs where they
+belong.
+"""
 
 from __future__ import annotations
 
@@ -8,63 +12,67 @@ from typing import Any
 from ..graph import tick
 from ..trees import Tree
 from ..views import rebind
+from .emit import Names, compiled
 from .reading import builder
 
-Write = Callable[[Sequence[Any]], None]  # puts what it wants of a program's outputs where it belongs
+Make = Callable[[Any], Any]  # makes a tensor of a raw array
 
 
-def write_value(x: Any, k: int) -> Write:
-    """Return what gives a tensor its new value."""
+class Writer:
+    """Writes the function that writes; `k` is the number of an output."""
 
-    def write(outputs: Sequence[Any]) -> None:
-        value = outputs[k]
-        if hasattr(x, "_sharers"):
-            rebind(x, value, x._node)
-            return
-        x._value = value
-        node = x._node
-        if node is not None:
-            node.value, node.changed = value, tick()
+    def __init__(self, make: Make) -> None:
+        self.names = Names()
+        self.lines: list[str] = []
+        self._make = self.thing(make, "tensor")
 
-    return write
+    def thing(self, x: Any, wanted: str) -> str:
+        """Return the name of an object."""
+        return self.names.thing(x, wanted)
 
+    def value(self, x: Any, k: int) -> None:
+        """Give a tensor its new value."""
+        t, now, node = self.thing(x, "x"), self.names.fresh("now"), self.names.fresh("node")
+        self.lines += [
+            f"{now} = outputs[{k}]",
+            f"{node} = {t}._node",
+            f"if hasattr({t}, '_sharers'):",
+            f"    {self.thing(rebind, 'rebind')}({t}, {now}, {node})",
+            "else:",
+            f"    {t}._value = {now}",
+            f"    if {node} is not None:",
+            f"        {node}.value = {now}",
+            f"        {node}.changed = {self.thing(tick, 'tick')}()",
+        ]
 
-def write_grad(x: Any, k: int | None, make: Callable[[Any], Any]) -> Write:
-    """Return what gives a tensor its gradient, or says that there is none."""
+    def grad(self, x: Any, k: int | None) -> None:
+        """Give a tensor its gradient, or let it have none."""
+        grad = "None" if k is None else f"{self._make}(outputs[{k}])"
+        self.lines.append(f"{self.thing(x, 'x')}._grad = {grad}")
 
-    def write(outputs: Sequence[Any]) -> None:
-        x._grad = None if k is None else make(outputs[k])
+    def sum(self, x: Any, k: int) -> None:
+        """Give the gradient that a tensor has its new value."""
+        grad = f"{self.thing(x, 'x')}._grad"
+        self.lines.append(f"{self.thing(rebind, 'rebind')}({grad}, outputs[{k}], {grad}._node)")
 
-    return write
+    def entry(self, registry: dict[str, Any], key: str, k: int) -> None:
+        """Let a module keep a new tensor."""
+        self.lines.append(f"{self.thing(registry, 'registry')}[{key!r}] = {self._make}(outputs[{k}])")
 
+    def known(
+        self, optimizer: Any, tree: Tree, leaves: list[Any], places: list[int | None], makes: list[Make | None]
+    ) -> None:
+        """Let an optimizer know what its step has made: tensors, and counts, which stay as they come."""
+        params, together = list(optimizer._params()), builder(tree, range(len(leaves)), lambda k: k, None)
+        triples = list(zip(leaves, places, makes, strict=True))
 
-def write_sum(x: Any, k: int) -> Write:
-    """Return what gives the gradient that a tensor has its new value."""
+        def write(outputs: Sequence[Any]) -> None:
+            found = [x if k is None else outputs[k] if make is None else make(outputs[k]) for x, k, make in triples]
+            optimizer.state = {p: s for p, s in zip(params, together(found), strict=True) if s}
 
-    def write(outputs: Sequence[Any]) -> None:
-        rebind(x._grad, outputs[k], x._grad._node)
+        self.lines.append(f"{self.thing(write, 'optimizer')}(outputs)")
 
-    return write
-
-
-def write_entry(registry: dict[str, Any], key: str, k: int, make: Callable[[Any], Any]) -> Write:
-    """Return what lets a module keep a new tensor."""
-
-    def write(outputs: Sequence[Any]) -> None:
-        registry[key] = make(outputs[k])
-
-    return write
-
-
-def write_known(
-    optimizer: Any, tree: Tree, leaves: list[Any], places: list[int | None], makes: list[Callable[[Any], Any] | None]
-) -> Write:
-    """Return what lets an optimizer know what its step has made: tensors, and counts, which stay as they come."""
-    params, together = list(optimizer._params()), builder(tree, range(len(leaves)), lambda k: k, None)
-    triples = list(zip(leaves, places, makes, strict=True))
-
-    def write(outputs: Sequence[Any]) -> None:
-        found = [x if k is None else outputs[k] if make is None else make(outputs[k]) for x, k, make in triples]
-        optimizer.state = {p: s for p, s in zip(params, together(found), strict=True) if s}
-
-    return write
+    def function(self) -> Callable[[Sequence[Any]], None]:
+        """Return `write(outputs)`."""
+        body = "".join(f"    {line}\n" for line in self.lines or ["pass"])
+        return compiled(f"def run(outputs):\n{body}", self.names.scope)

@@ -228,6 +228,7 @@ BACKEND = Backend(
     immutable=True,
     register_array=jax.tree_util.register_pytree_node,
     compile=jax.jit,
+    number=jnp.asarray,
     untraceable=(
         jax.errors.ConcretizationTypeError,
         jax.errors.NonConcreteBooleanIndexError,
