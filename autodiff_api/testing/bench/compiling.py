@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from . import models
-from .rows import COMPILED, COMPILED_JAX, JIT, NEEDS, Maker, Samples, Setting, Work
+from .rows import COMPILED, COMPILED_JAX, JIT, NEEDS, PURE, PURE_JAX, Maker, Samples, Setting, Work
 from .timing import CLOCKS, Field, present, seconds_of
 
 ROUNDS = 5
+COMPILING = COMPILED, COMPILED_JAX, JIT, PURE, PURE_JAX
 
 
 def compiled(work: Work, quick: bool) -> Mapping[str, Maker]:
     """Return those contenders of a model that compile."""
-    return {name: make for name, make in work.contenders(quick).items() if name in (COMPILED, COMPILED_JAX, JIT)}
+    return {name: make for name, make in work.contenders(quick).items() if name in COMPILING}
 
 
 def measure(work: Work, setting: Setting) -> tuple[Samples, Field]:
@@ -48,7 +49,7 @@ WORKS = tuple(
         name=f"{work.name}-first",
         title=f"{work.title}: first call",
         contenders=partial(compiled, work),
-        bars={(COMPILED_JAX, JIT): 1.0},
+        bars={(COMPILED_JAX, JIT): 1.0, (PURE_JAX, JIT): 1.0},
     )
     for work in models.WORKS
 )

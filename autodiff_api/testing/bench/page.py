@@ -34,7 +34,8 @@ timed. A time says little about another machine; a ratio says more, and its quar
   not go backward: what is left of the ratio is what any eager library pays.
 - *PyTorch* is eager, *autograd* is HIPS autograd, *jax.grad* runs without `jit`, *jax.jit* compiles and gets its state
   donated.
-- *eager* is `backward()` on tensors, *compiled* is `ad.compile`.
+- *eager* is `backward()` on tensors, *compiled* is `ad.compile`: of a step that changes a module by an optimizer or,
+  where it says *pure*, of a function from parameters to parameters, which is what `jax.jit` is given.
 - What loads and traces is not in a row's time, but in those of first calls.
 """
 

@@ -8,7 +8,8 @@ from typing import Any
 
 EAGER, COMPILED = "eager NumPy", "compiled NumPy"
 EAGER_JAX, COMPILED_JAX = "eager JAX", "compiled JAX"
-OURS = (EAGER, COMPILED, EAGER_JAX, COMPILED_JAX)
+PURE, PURE_JAX = "compiled NumPy, pure", "compiled JAX, pure"  # a step that is a function of its parameters
+OURS = (EAGER, COMPILED, PURE, EAGER_JAX, COMPILED_JAX, PURE_JAX)
 
 NUMPY, FORWARD = "NumPy by hand", "NumPy, forward only"
 TORCH, HIPS = "PyTorch", "autograd"
@@ -21,14 +22,16 @@ IMPORT_TORCH, IMPORT_JAX = "import torch", "import jax"
 PEERS = {
     EAGER: (NUMPY, FORWARD, TORCH, HIPS),
     COMPILED: (NUMPY, TORCH, JIT),
+    PURE: (NUMPY, JIT),
     EAGER_JAX: (JAX,),
     COMPILED_JAX: (JIT,),
+    PURE_JAX: (JIT,),
     IMPORT: (IMPORT_NUMPY, IMPORT_TORCH, IMPORT_JAX),
 }
 
 # The module that a contender can't do without; ours on NumPy and NumPy itself are always there.
 NEEDS = {
-    **dict.fromkeys((COMPILED_JAX, EAGER_JAX, IMPORT_JAX, JAX, JIT), "jax"),
+    **dict.fromkeys((COMPILED_JAX, EAGER_JAX, IMPORT_JAX, JAX, JIT, PURE_JAX), "jax"),
     **dict.fromkeys((IMPORT_TORCH, TORCH), "torch"),
     HIPS: "autograd",
 }

@@ -17,7 +17,7 @@ import numpy as np
 import autodiff_api as ad
 
 from .gradients import ready, torch
-from .rows import COMPILED, COMPILED_JAX, EAGER, EAGER_JAX, HIPS, JAX, JIT, NUMPY, TORCH, Contender, Maker
+from .rows import COMPILED, COMPILED_JAX, EAGER, EAGER_JAX, HIPS, JAX, JIT, NUMPY, PURE, PURE_JAX, TORCH, Contender, Maker
 from .vocabulary import JaxWords, Words
 
 Forward = Callable[[Any, Any, Any], Any]
@@ -41,12 +41,14 @@ def step(task: Task) -> dict[str, Maker]:
     makers: dict[str, Maker] = {
         EAGER: lambda: ours("numpy", task),
         COMPILED: lambda: ours("numpy", task, compiled=True),
-        EAGER_JAX: lambda: ready(ours("jax", task)),
-        COMPILED_JAX: lambda: ready(ours("jax", task, compiled=True)),
+        PURE: lambda: pure("numpy", task),
+        EAGER_JAX: lambda: ready(raw(ours("jax", task))),
+        COMPILED_JAX: lambda: ready(raw(ours("jax", task, compiled=True))),
+        PURE_JAX: lambda: ready(pure("jax", task)),
         TORCH: lambda: stateful(torch(), task, task.forward),
         HIPS: lambda: hips(task),
-        JAX: lambda: ready(functional(task, task.forward, jitted=False)),
-        JIT: lambda: ready(functional(task, task.looped or task.forward, jitted=True)),
+        JAX: lambda: ready(by_jax(task, task.forward, lambda step: step)),
+        JIT: lambda: ready(by_jax(task, task.looped or task.forward, donating)),
     }
     if by_hand := task.by_hand:
         makers[NUMPY] = lambda: by_hand(task)
@@ -58,6 +60,16 @@ def ours(backend: str, task: Task, compiled: bool = False) -> Contender:
     looped = task.looped if compiled and backend == "jax" else None
     with ad.use_backend(backend):
         return stateful(ad, task, looped or task.forward, compiled)
+
+
+def raw(run: Contender) -> Contender:
+    """Return a contender that gives the arrays in its tensors, as a loop that waits for the engine would."""
+
+    def once() -> Any:
+        loss, parameters = run()
+        return loss._value, [parameter._value for parameter in parameters]
+
+    return once
 
 
 def network(library: Any, task: Task, forward: Forward) -> Any:
@@ -94,27 +106,54 @@ def stateful(library: Any, task: Task, forward: Forward, compiled: bool = False)
     return lambda: (run(x, labels), parameters)
 
 
-def functional(task: Task, forward: Forward, jitted: bool) -> Contender:
-    """Return JAX's step: a function of the parameters, whose memory is donated under `jax.jit`."""
+def pure(backend: str, task: Task) -> Contender:
+    """Return our compiled step as a function of the parameters; arrays in, arrays out."""
+    F, xp = ad.nn.functional, ad.namespace(backend)
+    forward = task.looped if task.looped and backend == "jax" else task.forward
+    step = functional(forward, F, F.cross_entropy, ad.func.value_and_grad)
+    state = {name: xp.asarray(array, copy=True)._value for name, array in task.parameters.items()}
+    return looped(ad.compile(step), state, xp.asarray(task.x)._value, xp.asarray(task.labels)._value)
+
+
+def donating(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `jax.jit` of a step, which overwrites the parameters."""
+    import jax
+
+    compiled: Callable[..., Any] = jax.jit(step, donate_argnums=0)
+    return compiled
+
+
+def by_jax(task: Task, forward: Forward, wrap: Callable[[Any], Any]) -> Contender:
+    """Return JAX's step, wrapped in `jax.jit` or not."""
     import jax
 
     words = JaxWords()
+    step = functional(forward, words, words.cross_entropy, jax.value_and_grad)
+    state = {name: jax.numpy.array(array) for name, array in task.parameters.items()}
+    return looped(wrap(step), state, jax.numpy.asarray(task.x), jax.numpy.asarray(task.labels))
+
+
+def functional(forward: Forward, F: Any, cross_entropy: Any, value_and_grad: Any) -> Callable[..., Any]:
+    """Return the step as a function of the parameters, as users of JAX write it."""
 
     def loss(p: dict[str, Any], x: Any, labels: Any) -> Any:
-        return words.cross_entropy(forward(words, SimpleNamespace(**p), x), labels)
+        return cross_entropy(forward(F, SimpleNamespace(**p), x), labels)
 
     def step(p: dict[str, Any], x: Any, labels: Any) -> Any:
-        value, gradients = jax.value_and_grad(loss)(p, x, labels)
-        return value, jax.tree.map(lambda p, gradient: p - RATE * gradient, p, gradients)
+        value, gradients = value_and_grad(loss)(p, x, labels)
+        return value, {name: p[name] - RATE * gradients[name] for name in p}
 
-    run = jax.jit(step, donate_argnums=0) if jitted else step
-    state = {name: jax.numpy.array(array) for name, array in task.parameters.items()}
-    x, labels = jax.numpy.asarray(task.x), jax.numpy.asarray(task.labels)
+    return step
+
+
+def looped(run: Callable[..., Any], state: dict[str, Any], x: Any, labels: Any) -> Contender:
+    """Return a contender that goes on from the parameters of the step before."""
+    names = [*state]  # `jax.jit` sorts them
 
     def once() -> Any:
         nonlocal state
         value, state = run(state, x, labels)
-        return value, [state[name] for name in task.parameters]
+        return value, [state[name] for name in names]
 
     return once
 
