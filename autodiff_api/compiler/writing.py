@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..control.programs import Flow
 from ..program import Program, Variable
 from .blocks import Group, grouped
-from .emit import Names, call_text, compiled, function_name, heading, numbers_as_arrays
+from .emit import Names, call_text, compiled, function_name, heading, inputs_as_arrays, numbers_as_arrays
 from .loops import Loop
 from .plan import Into, Slot, fits, planned
 from .simplify import simplified
@@ -18,6 +18,7 @@ from .simplify import simplified
 
 def written(program: Program, labels: Sequence[str], into: Into, xp: Any, threads: int) -> Emission:
     """Return a program as Python source, and what the names in it mean."""
+    inputs_as_arrays(program, xp)
     names, parts, bodies = Names(), grouped(program, into), list[str]()
     plan = planned(program, parts, into)
     lines = [heading(program, labels, names)]

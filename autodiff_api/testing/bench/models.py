@@ -10,7 +10,20 @@ import numpy as np
 
 from .data import digits
 from .rows import (
-    COMPILED, COMPILED_JAX, EAGER, HIPS, JAX, JIT, NUMPY, PURE, PURE_JAX, TORCH, Bars, Contender, Maker, Work,
+    COMPILED,
+    COMPILED_JAX,
+    EAGER,
+    HIPS,
+    JAX,
+    JIT,
+    NUMPY,
+    PURE,
+    PURE_JAX,
+    TORCH,
+    Bars,
+    Contender,
+    Maker,
+    Work,
 )  # fmt: skip
 from .training import RATE, Task, step
 

@@ -17,7 +17,21 @@ import numpy as np
 import autodiff_api as ad
 
 from .gradients import ready, torch
-from .rows import COMPILED, COMPILED_JAX, EAGER, EAGER_JAX, HIPS, JAX, JIT, NUMPY, PURE, PURE_JAX, TORCH, Contender, Maker
+from .rows import (
+    COMPILED,
+    COMPILED_JAX,
+    EAGER,
+    EAGER_JAX,
+    HIPS,
+    JAX,
+    JIT,
+    NUMPY,
+    PURE,
+    PURE_JAX,
+    TORCH,
+    Contender,
+    Maker,
+)
 from .vocabulary import JaxWords, Words
 
 Forward = Callable[[Any, Any, Any], Any]
