@@ -14,7 +14,11 @@ class Formula:
 
     So it can be computed on an engine's own arrays, for all parameters of a group in one call: compiled, or by a kernel
     that the backend has under the name "optim." and the function's. That takes lists of parameters, gradients and
-    states, and the options, and returns lists of parameters and states, in memory that nobody else holds.
+    states, and the options, and returns lists of parameters and states, in memory that nobody else holds. A backend
+    whose arrays can be written into may have another, with "_in_place" after the name: of one parameter that nobody
+    else holds, its gradient, its state, the options, and a dictionary in which to leave memory for the next parameter,
+    it returns calls, tuples of a function and its arguments, and the state, or None. The calls, which can't fail, move
+    parameter and state where they are.
     """
 
     def __init__(self, function: Callable[..., tuple[Array, State]]) -> None:

@@ -1,24 +1,37 @@
-"""How the parameters of a group move: all at once by a kernel of their backend, compiled, or one by one as tensors."""
+"""How the parameters of a group move: all at once by a kernel of their backend, compiled, or one by one as tensors.
+
+First all is computed that can fail, then all is stored. A large parameter that nobody else can see is left to be
+computed where it is when nothing can fail any more: a step needs no memory for a second model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from functools import lru_cache
+from itertools import starmap
+from operator import call, setitem
 from typing import Any
 
+from autodiff_api.graph import Leaf, sharers, tick
 from autodiff_api.modes import no_grad, rare_used
 from autodiff_api.tensors import Tensor
-from autodiff_api.views import ViewMixin, rebind
+from autodiff_api.views import ViewMixin
 
 from .formulas import Formula
+from .holders import is_alone
 from .pairs import by_parts
 from .types import Array, Group, State, Update
 
-Move = tuple[Tensor, Any, State]
+Call = tuple[Any, ...]  # a function and its arguments
+Move = tuple[Tensor, Any, State, list[Call]]  # a parameter, its value, its state, and what is still to be computed
 Company = tuple[list[Tensor], list[Any], list[Any], list[State]]  # parameters, their values, gradients and states
 SINGLE: Company = ([], [], [], [])  # of those that move as tensors: complex, or not the engine's own
 Moved = tuple[list[Any], list[State]]
 Kernel = Callable[[list[Any], list[Any], list[State], Group], Moved]
+InPlace = Callable[[Any, Any, State, Group, dict[Any, Any]], tuple[list[Call], State] | None]
+LARGE = 1 << 16  # elements: from here on it is worth asking who holds an array
 PROGRAMS = 32  # for an update at most: options that change at every step, other than `lr`, would be compiled into each
 NUMBERS = {bool, float, int}  # exactly: a subclass such as numpy.float64 would decide the dtype of what it multiplies
 
@@ -32,9 +45,17 @@ def moves(update: Update, group: Group, states: Mapping[Tensor, State]) -> list[
     if not isinstance(update, Formula) or not are_numbers(group):
         return [move(update, param, grad, group, states) for param, grad in given]
     made: list[Move] = []
+    room: dict[Any, Any] = {}
     companies: dict[Any, Company] = {}
     for param, grad in given:
-        xp, value = param._xp, param._value
+        xp = param._xp
+        inside = in_place_of(update, xp)
+        if inside is not None and param._value.size >= LARGE:
+            found = moved_inside(inside, param, grad, group, states, room)
+            if found is not None:
+                made.append(found)
+                continue
+        value = param._value
         company = companies.get((xp, value.dtype)) if isinstance(value, xp._array_types) else SINGLE
         if company is None:
             company = SINGLE if value.dtype in xp._lower.complexes else ([], [], [], [])
@@ -51,17 +72,61 @@ def moves(update: Update, group: Group, states: Mapping[Tensor, State]) -> list[
             continue
         values, new = kernel_of(update, xp)(here, grads, old, group)
         make = xp.array_class._make
-        made += zip(params, values, [raised(state, make) if state else state for state in new], strict=True)
+        for param, value, state in zip(params, values, new, strict=True):
+            made.append((param, value, raised(state, make) if state else state, []))
     return made
 
 
-def settle(param: Tensor, value: Any) -> None:
-    """Give a parameter its next value, in place: who shares the data sees it."""
-    if isinstance(value, Tensor) or isinstance(param, ViewMixin) or rare_used:
-        with no_grad():
-            param._assign(value if isinstance(value, Tensor) else param._xp.array_class._make(value))
-    else:
-        rebind(param, value, param._node)
+def moved_inside(
+    kernel: InPlace, param: Tensor, grad: Tensor, group: Group, states: Mapping[Tensor, State], room: dict[Any, Any]
+) -> Move | None:
+    """Return what moves a parameter where it is; None if it must stay as it is, since others can see it."""
+    if not isinstance(param._value, param._xp._array_types) or not is_alone(param, states):
+        return None
+    old = states.get(param, {})
+    found = kernel(param._value, grad._value, lowered(old), group, room)
+    if found is None:
+        return None
+    todo, new = found
+    make = param._xp.array_class._make
+    kept = {k: old[k] if k in old and k != "step" else v if k == "step" else make(v) for k, v in new.items()}
+    return param, param._value, kept, todo
+
+
+def settle(made: Iterable[Move], states: dict[Tensor, State]) -> None:
+    """Give parameters and state what was computed, in place: who shares a parameter's data sees it.
+
+    What is left is calls into C, one after the other, so that a signal can't come between.
+    """
+    calls: list[Call] = []
+    quiet: Any = nullcontext
+    for param, value, state, todo in made:
+        if todo:
+            quiet = param._xp._quiet
+        if isinstance(value, Tensor) or is_special(param) or (value is param._value and not todo):
+            with no_grad():  # an engine may have returned its argument: views notice a change by another object
+                param._assign(value if isinstance(value, Tensor) else param._xp.array_class._make(value))
+        else:
+            calls += todo
+            calls += stores(param, value)
+        if state:
+            calls.append((setitem, states, param, state))
+    with quiet():
+        deque(starmap(call, calls), maxlen=0)
+
+
+def is_special(param: Any) -> bool:
+    """Tell whether a parameter can't just be given another value."""
+    return isinstance(param, ViewMixin) or bool(rare_used and getattr(param, "_inference", False))
+
+
+def stores(param: Any, value: Any) -> Iterator[Call]:
+    """Yield what gives a leaf, those that share its data and what is recorded of them, another value."""
+    for twin in sharers(param):
+        yield setattr, twin, "_value", value
+        if twin._node.__class__ is Leaf:
+            yield setattr, twin._node, "value", value
+            yield setattr, twin._node, "changed", tick()
 
 
 def lowered(state: State) -> State:
@@ -90,9 +155,15 @@ def move(update: Update, param: Tensor, grad: Array, group: Group, states: Mappi
     state = states.get(param, {})
     with no_grad():
         if xp.isdtype(param.dtype, "complex floating"):
-            return (param, *by_parts(update, param, grad, state, group))
+            return (param, *by_parts(update, param, grad, state, group), [])
         value, state = update(param, grad, state, group)
-        return param, xp.astype(value, param.dtype, copy=False), state  # a learning rate may be a wider tensor
+        return param, xp.astype(value, param.dtype, copy=False), state, []  # a learning rate may be a wider tensor
+
+
+@lru_cache(maxsize=64)
+def in_place_of(update: Formula, xp: Any) -> InPlace | None:
+    """Return what an engine has to move large arrays where they are."""
+    return getattr(xp._lower, f"{update.kernel}_in_place", None)
 
 
 @lru_cache(maxsize=64)

@@ -124,11 +124,7 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        steps = [step for group in self.param_groups for step in moves(self.update, group, self.state)]
-        for param, value, state in steps:  # nothing is computed any more, so nothing can fail
-            settle(param, value)
-            if state:
-                self.state[param] = state
+        settle([move for group in self.param_groups for move in moves(self.update, group, self.state)], self.state)
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import convolution, elementwise, linalg, network, optim, reductions, scatter, special, standard
+from . import convolution, elementwise, linalg, network, optim, optim_in_place, reductions, scatter, special, standard
 from .into import INTO
 from .kernels import KERNELS
 
@@ -37,6 +37,7 @@ BACKEND = Backend(
         **linalg.KERNELS,
         **network.KERNELS,
         **optim.KERNELS,
+        **optim_in_place.KERNELS,
         **reductions.KERNELS,
         **scatter.KERNELS,
         **special.KERNELS,
