@@ -47,12 +47,12 @@ class Plan(NamedTuple):
     """What is known of a program's memory.
 
     `where` has the memory of each planned variable: a slot, or another variable that it takes the memory over from.
-    `last` says, by the number of an instruction, whom nobody needs after it.
+    `dead` says, by the number of an instruction, whose name nobody uses after it.
     """
 
     slots: list[Slot]
     where: dict[Variable, Slot | Variable]
-    last: dict[int, list[Variable]]
+    dead: dict[int, list[Variable]]
 
 
 def planned(program: Program, parts: Sequence[Part], into: Into) -> Plan:
@@ -85,7 +85,18 @@ def planned(program: Program, parts: Sequence[Part], into: Into) -> Plan:
             where[out] = slot
             dying = [s for s in dying if s is not slot]
         free += dying
-    return Plan(slots, where, last)
+    return Plan(slots, where, unused(program, parts))
+
+
+def unused(program: Program, parts: Sequence[Part]) -> dict[int, list[Variable]]:
+    """Return whose name dies with which instruction: a view of its memory, if there is one, keeps that by itself."""
+    last_use = {x: n for n, part in enumerate(parts) for x in (*part.operands, *part.outputs)}
+    stay = {*program.inputs, *variables_in(program.outputs)}
+    dead: dict[int, list[Variable]] = {}
+    for x, n in last_use.items():
+        if x not in stay:
+            dead.setdefault(n, []).append(x)
+    return dead
 
 
 def is_own(part: Part) -> bool:

@@ -46,7 +46,7 @@ def written(program: Program, labels: Sequence[str], into: Into, xp: Any, thread
             text = call_text(names, part, function_of, place(part.outputs[0]))
             made = ", ".join([names.variable(x, function_name(part.op.name)) for x in part.outputs])
             body = [f"{made}{',' if part.several == 1 else ''} = {text}"]
-        dead = [names.variable(x) for x in plan.last.get(n, ()) if x not in plan.where and x not in program.inputs]
+        dead = [names.variable(x) for x in plan.dead.get(n, ()) if not isinstance(plan.where.get(x), Slot)]
         if dead and n + 1 < len(parts):
             body.append(f"del {', '.join(dead)}")
         lines += [f"    {line}" for line in body]
