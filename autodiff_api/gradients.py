@@ -58,6 +58,8 @@ def backward(
             owners.append((node.tensor(), t))
     if targets is not None:
         owners += [(x, found[x._node]) for x in targets if x._node in found and not x.is_leaf]
+    t = None
+    found.clear()
     accumulate(owners, create_graph)
     walk.freed.done = True
 
@@ -119,8 +121,8 @@ def grad(
     return tuple(results)
 
 
-def accumulate(owners: Iterable[tuple[Any, Any]], create: bool) -> None:
-    """Add cotangents to the `.grad` of tensors: first compute all sums, then store all of them.
+def accumulate(owners: list[tuple[Any, Any]], create: bool) -> None:
+    """Add cotangents to the `.grad` of tensors: first compute all sums, then store all of them. The list is emptied.
 
     A leaf's sum goes into the same `.grad` object, except when the pass was recorded. Storing is one call into
     C, so that a signal can't come between two stores.
@@ -128,7 +130,9 @@ def accumulate(owners: Iterable[tuple[Any, Any]], create: bool) -> None:
     with _commit_lock:
         sums: dict[int, Any] = {}  # by id of the `.grad`: two leaves may have been given the same one
         stores: list[tuple[Any, str, Any]] = []
-        for tensor, t in owners:
+        owners.reverse()
+        while owners:
+            tensor, t = owners.pop()
             if tensor is None:  # the leaf's tensor is gone, and nobody can ask for its gradient
                 continue
             old, make = tensor._grad_or_none(), tensor._xp.array_class._make
@@ -139,7 +143,10 @@ def accumulate(owners: Iterable[tuple[Any, Any]], create: bool) -> None:
             elif not tensor.is_leaf:
                 stores.append((tensor, "_grad", make(old._value + t)))
             else:
-                total = sums[id(old)] = sums.get(id(old), old._value) + t
+                last, one = sums.get(id(old), old._value), [t]
+                t = None
+                # Popped, it is held by nobody else, if it was unshared: NumPy then adds to large ones in place.
+                total = sums[id(old)] = one.pop() + last
                 stores += [(twin, "_value", total) for twin in sharers(old)]
         deque(starmap(setattr, stores), maxlen=0)
 

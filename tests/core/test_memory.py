@@ -186,3 +186,21 @@ def test_cotangents_that_others_hold_stay(holder):
     held += [seed, twin.grad] + ([y.grad] if holder == "retain_grad" else [])
     assert ad.all(x.grad == 4)
     assert all(ad.all(t == 1) for t in held)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NumPy adds to a temporary in place on Linux only")
+def test_a_gradient_is_added_to_where_it_was_computed():
+    """Of a second pass: the gradients that it computes, and no sum beside them."""
+    leaves = [ad.zeros(LARGE, dtype=ad.float64, requires_grad=True) for _ in range(4)]
+    scale, seed = ad.full(LARGE, 3.0, dtype=ad.float64), ad.ones(LARGE, dtype=ad.float64)
+
+    def go():
+        ad.autograd.backward([x * scale for x in leaves], [seed] * 4)
+
+    go()
+    assert peak_of(go) < 8.5  # as many products as gradients
+    assert all(ad.all(x.grad == 6) for x in leaves)
+    held = []
+    leaves[0].register_hook(held.append)
+    go()
+    assert ad.all(held[0] == 3) and ad.all(leaves[0].grad == 9)
