@@ -13,8 +13,9 @@ from .graph import Leaf, Node
 from .keys import index_value, is_basic, is_plain, plain_key
 from .modes import mode
 from .namespaces import Bound, Lower, Namespace
-from .record import Several, Single, binary, comparison, constant, decomposition, defer, single, unary
+from .record import Single, binary, comparison, constant, decomposition, defer, single, unary
 from .rules import OPS, Op
+from .several import Several, several
 from .tensors import Tensor
 from .views import ViewMixin, viewable, viewer
 
@@ -26,21 +27,20 @@ def bind(cls: Any, op: Op) -> Callable[..., Any]:
         return comparison(bound, bound.hand_on) if op.parameters == ("x1", "x2") else constant(bound)
     if op.name in SPECIAL:
         return SPECIAL[op.name](cls, bound)
-    if op.result is not None and (len(op.arrays) > 1 or op.variadic):
+    if op.variadic or (op.result is not None and len(op.arrays) > 1):
         many = Several(bound)
         return lambda *args, **kwargs: many(*args, **kwargs)
     if op.result is not None:
         return decomposition(Single(bound))
     if op.view:
         return _viewing(cls, Single(bound))
+    if bound.keeping is not None:
+        return several(bound)
     if op.parameters == ("x",):
         return unary(bound, bound.hand_on)
     if op.parameters == ("x1", "x2"):
         return binary(bound, bound.hand_on)
-    if len(op.arrays) == 1 and not op.variadic:
-        return single(Single(bound))
-    several = Several(bound)
-    return lambda *args, **kwargs: several(*args, **kwargs)
+    return single(Single(bound)) if len(op.arrays) == 1 else several(bound)
 
 
 def bind_plain(cls: Any, op: Op) -> Callable[..., Any]:
@@ -125,14 +125,14 @@ def _getitem(cls: Any, bound: Bound, views: bool = True) -> Callable[..., Any]:
 
 
 def _with_key(cls: Any, bound: Bound) -> Callable[..., Any]:
-    several, value_of = Several(bound), index_value(cls)
+    changed, value_of = several(bound), index_value(cls)
 
     def call(x: Any, key: Any, value: Any, /) -> Any:
         try:
             key = plain_key(key, value_of)
         except BackendMismatchError:
             return bound.hand_on_key(key, (x, key, value))
-        return several(x, key, value)
+        return changed(x, key, value)
 
     return call
 
@@ -206,7 +206,7 @@ def _register(backend: Any, cls: Any) -> None:
 def make_namespace(backend: Backend) -> Namespace:
     """Return a new namespace over a backend; `namespace` gives the one that everybody shares."""
     ops: dict[str, Any] = {**OPS, **{op.name: op for op in extra_ops()}}
-    lower = Lower(backend.namespace, backend.kernels, ops)
+    lower = Lower(backend.namespace, backend.kernels, ops, backend.keeping)
     xp = Namespace(f"autodiff_api.{backend.name}", lower, backend, tuple(backend.array_types), ops)
     xp._pickled = namespace, (backend.name,)
     body = {

@@ -13,7 +13,9 @@ from itertools import count
 from typing import Any
 from weakref import ReferenceType, WeakSet, ref
 
-from .rules.kinds import General, Op, derivative, expression, invoker_of
+from .backends.keeping import Keeping
+from .keeping import with_kept
+from .rules.kinds import Derivative, General, Op, derivative, expression, invoker_of
 
 tick = count(1).__next__  # nodes are numbered as they are made, so "the latest first" is a topological order
 
@@ -69,8 +71,8 @@ class Recipe:
     """An op's derivative bound to the namespace it computes in: what a node knows about its op."""
 
     __slots__ = (
-        "array", "complexes", "conjugates", "invoke", "item", "kernel", "lower", "names", "narrowed", "needs", "node",
-        "op", "parts", "pick", "pull", "sources", "targets",
+        "array", "complexes", "conjugates", "invoke", "item", "keeping", "kernel", "lower", "names", "narrowed",
+        "needs", "node", "op", "parts", "pick", "pull", "sources", "targets",
     )  # fmt: skip
 
     def __init__(
@@ -81,10 +83,11 @@ class Recipe:
         invoke: Callable[..., Any],
         lower: Any,
         array: Any,
+        keeping: Keeping | None = None,
     ) -> None:
-        compiled = derivative(op, needs)
-        self.op, self.needs, self.kernel, self.invoke = op, needs, kernel, invoke
+        self.op, self.needs, self.kernel, self.invoke, self.keeping = op, needs, kernel, invoke, keeping
         self.lower, self.array, self.complexes = lower, array, lower.complexes
+        compiled = self._derivative(needs)
         self.pick, self.pull, self.conjugates = compiled.pick, compiled.pull, compiled.conjugates
         self.targets, self.names, self.sources = compiled.targets, compiled.names, compiled.sources
         holds = any(source is not None for source in self.sources)  # whether what it saves is worth freeing
@@ -103,8 +106,12 @@ class Recipe:
             pull = self.narrowed[targets] = self._narrow(targets)
         return pull
 
+    def _derivative(self, needs: tuple[bool, ...]) -> Derivative:
+        plain = derivative(self.op, needs)
+        return plain if self.keeping is None else with_kept(plain, self.keeping, self.lower)
+
     def _narrow(self, targets: tuple[int, ...]) -> Callable[..., Any]:
-        part = derivative(self.op, tuple(i in targets for i in range(len(self.needs))))
+        part = self._derivative(tuple(i in targets for i in range(len(self.needs))))
         places = [self.names.index(name) for name in part.names]
         return lambda t, s, xp: part.pull(t, tuple([s[i] for i in places]), xp)
 
@@ -113,19 +120,22 @@ class Recipe:
 def node_maker(op: Op, names: tuple[str, ...]) -> Callable[..., Any]:
     """Return a function that makes a recipe's `node(*inputs, out, params, edges, like)`: a new node that saves `names`.
 
+    One that saves what a kernel kept takes that last.
+
     It is `new_node` and `pick` in one call, without attributes that are read to be handed on: 60 ns of 950. `like` is
     an edge whose shape is shared where it is the same: a tuple less to keep, and for the garbage collector to visit,
     is an eighth of the time that a chain of a million operations takes.
     """
     scope: dict[str, Any] = {}
     saved = "".join(f"{expression(name, op)}, " for name in names)
-    exec(NODE_MAKER.format(arrays=", ".join(op.arrays), saved=saved), scope)
+    arrays, kept = ", ".join(op.arrays), ", kept" if "kept" in names else ""
+    exec(NODE_MAKER.format(arrays=arrays, saved=saved, kept=kept), scope)
     return scope["maker"]  # type: ignore[no-any-return]
 
 
 NODE_MAKER = """
 def maker(recipe, Node, tick):
-    def node({arrays}, out, p, edges, like):
+    def node({arrays}, out, p, edges, like{kept}):
         shape = like.shape
         made = Node()
         made.recipe = recipe

@@ -21,7 +21,7 @@ from weakref import WeakSet
 
 from .arrays import Array
 from .axes import axis_error
-from .backends import Backend, backend_of
+from .backends import Backend, Keeping, backend_of
 from .errors import AutodiffError, AxisError, BackendMismatchError, CompileError, LinAlgError, OperandError, ShapeError
 from .extras import ALIASES, Extras
 from .frequencies import Frequencies
@@ -94,8 +94,14 @@ class Lower:
     have is never looked up in the namespace, where its name may mean something else.
     """
 
-    def __init__(self, namespace: Any, kernels: Mapping[str, Callable[..., Any]], ops: Mapping[str, Op]) -> None:
-        self._namespace, self._kernels, self._ops = namespace, kernels, ops
+    def __init__(
+        self,
+        namespace: Any,
+        kernels: Mapping[str, Callable[..., Any]],
+        ops: Mapping[str, Op],
+        keeping: Mapping[str, Keeping] | None = None,
+    ) -> None:
+        self._namespace, self._kernels, self._ops, self._keeping = namespace, kernels, ops, keeping or {}
         self._name = ""  # the backend's, by which an op may bring kernels
 
     def __getattr__(self, name: str) -> Any:
@@ -124,6 +130,10 @@ class Lower:
         if op is not None and op.kernel is not None:
             return partial(op.kernel, xp=self)
         return operator.attrgetter(name)(self._namespace)
+
+    def keeping(self, op: Op) -> Keeping | None:
+        """Return what keeps something for an op's derivative, if there is such a kernel."""
+        return None if op.result is not None or op.variadic else self._keeping.get(op.name)
 
     def _complexes(self) -> tuple[Any, Any]:
         """Return the complex dtypes as arrays report them."""
@@ -295,11 +305,11 @@ def numbers(parameter: str, given: Any, op: str) -> list[int]:
 class Bound:
     """An op bound to an array type: its kernel, and how to take an operand apart."""
 
-    __slots__ = ("array", "invoke", "kernel", "lower", "op", "xp")
+    __slots__ = ("array", "invoke", "keeping", "kernel", "lower", "op", "xp")
 
     def __init__(self, op: Op, xp: Namespace) -> None:
         self.op, self.xp, self.array, self.lower = op, xp, xp.array_class, xp._lower
-        self.kernel = xp._lower.kernel(op.name)
+        self.kernel, self.keeping = xp._lower.kernel(op.name), xp._lower.keeping(op)
         self.invoke = invoker_of(op)
 
     def constant(self, x: Any) -> Any:
@@ -399,6 +409,7 @@ def as_backend(xp: Namespace) -> Backend:
         namespace=xp,
         array_types=(xp.array_class, *xp._array_types),
         kernels={},
+        keeping={},
         place=lambda x, device: xp.asarray(x, device=device),
         to_numpy=lambda x: x.numpy(force=True),
         immutable=False,

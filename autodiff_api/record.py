@@ -1,7 +1,7 @@
 """How an operation on tensors is recorded: unwrap, call the kernel, and add one node if a gradient is wanted.
 
 Unary and binary functions are closures with nothing to decide but that. Ops with static arguments sort their
-arguments by the op's signature first: `Single` for those of one array, `Several` for the rest.
+arguments by the op's signature first: `Single` for those of one array, what is in `several.py` for the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .errors import GraphError
 from .graph import MANY, Node, Recipe, new_node
 from .modes import mark, mode, rare_used, recorded
 from .namespaces import Bound, backend_name
-from .rules.kinds import binder_of, statics_of
+from .rules.kinds import statics_of
 
 new = object.__new__
 Function = Callable[..., Any]
@@ -29,18 +29,25 @@ def unwrapper(bound: Bound) -> Callable[[Any], tuple[Any, Any]]:
     return unwrap
 
 
+class Known(dict[Any, Any]):
+    """A table that computes what it does not have yet."""
+
+    __slots__ = ("compute",)
+
+    def __init__(self, compute: Function) -> None:
+        self.compute = compute
+
+    def __missing__(self, key: Any) -> Any:
+        return self.setdefault(key, self.compute(key))
+
+
 def recipes(bound: Bound) -> Callable[[tuple[bool, ...]], Recipe]:
-    """Return the table of an op's recipes, one for each choice of inputs that need a gradient."""
-    made: dict[tuple[bool, ...], Recipe] = {}
+    """Return what gives an op's recipes, one for each choice of inputs that need a gradient."""
 
     def recipe(needs: tuple[bool, ...]) -> Recipe:
-        found = made.get(needs)
-        if found is None:
-            found = Recipe(bound.op, needs, bound.kernel, bound.invoke, bound.lower, bound.array)
-            made[needs] = found
-        return found
+        return Recipe(bound.op, needs, bound.kernel, bound.invoke, bound.lower, bound.array, bound.keeping)
 
-    return recipe
+    return Known(recipe).__getitem__
 
 
 def look(node: Node, operands: Sequence[Any]) -> None:
@@ -192,20 +199,17 @@ def comparison(bound: Bound, foreign: Function) -> Function:
 
 
 class Recorder:
-    """What ops with static arguments are recorded by: whether to, and with which recipe."""
+    """What ops with static arguments are recorded by: whether to, and with which recipe.
 
-    __slots__ = ("_inexact", "bound", "recipe_for", "unwrap")
+    `takes_gradient(dtype)` tells whether an output of a dtype can have a gradient: a cast or a sum may make integers.
+    """
+
+    __slots__ = ("bound", "recipe_for", "takes_gradient", "unwrap")
 
     def __init__(self, bound: Bound) -> None:
         self.bound, self.unwrap, self.recipe_for = bound, unwrapper(bound), recipes(bound)
-        self._inexact: dict[Any, bool] = {}
-
-    def takes_gradient(self, dtype: Any) -> bool:
-        """Tell whether an output of this dtype can have a gradient: a cast or a sum may have made integers."""
-        known = self._inexact.get(dtype)
-        if known is None:
-            known = self._inexact[dtype] = self.bound.lower.isdtype(dtype, ("real floating", "complex floating"))
-        return known
+        kinds = ("real floating", "complex floating")
+        self.takes_gradient = Known(lambda dtype: bound.lower.isdtype(dtype, kinds)).__getitem__
 
 
 class Single(Recorder):
@@ -255,54 +259,6 @@ class Single(Recorder):
         if rare_used:
             recorded(made)
         return made.items(out)
-
-
-class Several(Recorder):
-    """An op of several arrays, or of a list of them."""
-
-    __slots__ = ("_sort",)
-
-    def __init__(self, bound: Bound) -> None:
-        super().__init__(bound)
-        self._sort = binder_of(bound.op)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the op on tensors and return a tensor."""
-        bound, tensor = self.bound, self.bound.array
-        arrays, statics = self._sort(*args, **kwargs)
-        values, nodes, own = [], [], True
-        for x in arrays:
-            if x.__class__ is tensor:
-                values.append(x._value)
-                nodes.append(x._node)
-                continue
-            value, node = self.unwrap(x)
-            if value is NotImplemented:
-                return bound.hand_on(x, args, kwargs)
-            values.append(value)
-            nodes.append(node)
-            own = own and isinstance(x, tensor)
-        try:
-            out = bound.invoke(bound.kernel, values, statics)
-        except (IndexError, TypeError, ValueError) as error:
-            bound.explain(values, statics, error)
-            raise
-        result, make = bound.op.result, tensor._make
-        if result is not None:
-            out = result(*out)
-        needs = tuple([n is not None for n in nodes])  # an argument without a formula is refused by the walk
-        idle = True not in needs or not mode().recording
-        if idle or (result is None and not self.takes_gradient(out.dtype)):
-            return make(out) if result is None else result(*map(make, out))
-        recipe = self.recipe_for(needs)
-        if not own:
-            values = [v if n is not None else bound.keep(x, v) for x, n, v in zip(arrays, nodes, values, strict=True)]
-        edges = tuple([v if n is None else n for n, v in zip(nodes, values, strict=True)])
-        shape, dtype = (out.shape, out.dtype) if result is None else (MANY, MANY)
-        node = new_node(recipe, statics, edges, recipe.pick(*values, out, statics), shape, dtype)
-        if rare_used:
-            look(node, arrays)
-        return make(out, node) if result is None else node.items(out)
 
 
 def single(recorder: Single) -> Function:

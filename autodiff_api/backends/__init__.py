@@ -10,6 +10,7 @@ from typing import Any
 
 from autodiff_api.backends.backend import Availability, Backend, BackendSpec, Kernel, requires
 from autodiff_api.backends.hookspecs import PLUGIN_API, Op, hookimpl
+from autodiff_api.backends.keeping import Keeping
 from autodiff_api.backends.registry import (
     backend_of,
     declare_op,
@@ -27,6 +28,7 @@ __all__ = [
     "Availability",
     "Backend",
     "BackendSpec",
+    "Keeping",
     "Kernel",
     "Op",
     "backend_of",

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, TypeAlias
 
+from autodiff_api.backends.keeping import Keeping
+
 Kernel: TypeAlias = Callable[..., Any]
 """Computes an op on raw arrays; called exactly like the op, positional and keyword arguments alike."""
 
@@ -123,6 +125,11 @@ class Backend:
     operand. Element-wise ones must also be right where `out` is one of the operands.
     """
 
+    keeping: Mapping[str, Keeping] = field(default_factory=dict)
+    """Ops whose kernel can keep something for the backward: name -> :class:`Keeping`. Used where the kernels of both
+    ops are the backend's own.
+    """
+
     synchronize: Callable[[Any], Any] | None = None
     """Waits until a raw array is computed, for engines that run asynchronously."""
 
@@ -163,6 +170,7 @@ class Backend:
             untraceable=(_is_tuple_of(type, self.untraceable), "a tuple of types"),
             exactly=(callable(self.exactly), "a function"),
             into=(is_kernel_table(self.into), "a mapping of op names to functions"),
+            keeping=(_is_table_of(Keeping, self.keeping), "a mapping of op names to Keeping"),
             quiet=(callable(self.quiet or print), "a function or None"),
             control=(is_kernel_table(self.control), "a mapping of names to functions"),
             gaps=(_is_table_of_texts(self.gaps), "a mapping of names to reasons"),
@@ -178,6 +186,10 @@ def is_kernel_table(kernels: object) -> bool:
 
 def _is_table_of_texts(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
+
+
+def _is_table_of(kind: type, value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(n, str) and isinstance(x, kind) for n, x in value.items())
 
 
 def _is_tuple_of(kind: type, value: object) -> bool:

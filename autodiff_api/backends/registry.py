@@ -101,7 +101,8 @@ class Registry:
         kernels = plugins.kernels(backend)
         if plugin.error is not None:
             raise plugin.error
-        return replace(backend, kernels={**backend.kernels, **kernels})
+        own = {n: k for n, k in backend.keeping.items() if kernels.keys().isdisjoint((n, k.backward_op))}
+        return replace(backend, kernels={**backend.kernels, **kernels}, keeping=own)
 
     def _owner(self, kind: type) -> str | None:
         """Return the name of the backend that claims `kind`, or else a class that it derives from."""

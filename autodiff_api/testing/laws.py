@@ -7,7 +7,7 @@ part of sum(conj(a) * b), so a gradient is the direction of steepest ascent in t
 =============  =====================================================================================
 value          what comes out is NumPy's: numbers, shape, dtype, device, and how many arrays of what type
 forms          arguments by position and by keyword, left out and written out, mean the same
-kernels        the backend's kernel computes what the generic one does, where there are both
+kernels        the backend's kernel computes what the generic one does, and from what it keeps its backward the same
 vjp            a gradient is the slope along any direction, and has its argument's shape, dtype, device
 jvp            <w, J t> = <Jᵀ w, t>, and the tangent is the slope; J t from dual numbers, Jᵀ w from the graph
 second order   the gradient of a gradient is its slope; forward over reverse gives the same
@@ -48,6 +48,7 @@ from .derivatives import (
     tangent_of,
     tensors,
 )
+from .kept import kept
 from .mapped import many, vmap
 from .programs import compiled
 from .reference import dtypes, on_numpy, values
@@ -132,12 +133,14 @@ def _spelled(bound: Any, keyword: bool) -> tuple[list[Any], dict[str, Any]]:
 
 
 def kernels(setting: Setting, name: str, sample: Sample) -> bool:
-    """Check the backend's own kernel of an op against the generic one, where there are both."""
+    """Check the backend's own kernel of an op against the generic one, where there are both; and what it keeps."""
+    with about(setting, name, sample, "kernels"):
+        keeps = kept(setting, name, sample)
     call = Call(setting, name, sample)
     generic = None if call.op is None else call.op.kernel
     own = setting.backend.kernels.get(name)
     if generic is None or own is None:
-        return False
+        return keeps
     with about(setting, name, sample, "kernels"):
         args, kwargs = call.arguments(setting.lower, call.raws())
         found = as_tuple(own(*args, **kwargs))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_api.backends import Keeping
 from autodiff_api.rules import OPS
 
 from .special import KERNELS as SPECIAL
@@ -95,9 +96,21 @@ def gelu_by(coefficients: tuple[float, ...]) -> Step:
     return step
 
 
+def slope_by(coefficients: tuple[float, ...], slope: Step) -> Step:
+    """Return the step that makes `grad` times the derivative."""
+
+    def step(grad: Any, x: Any, out: Any, scratch: Any) -> None:
+        odd_tanh(x, out, scratch, coefficients)
+        slope(grad, x, out, scratch)
+
+    return step
+
+
+# In these `out` has the tanh, and `scratch` x².
+
+
 def slope_exactly(grad: Any, x: Any, out: Any, scratch: Any) -> None:
     """Put `grad` times the distribution function plus x times the density into `out`."""
-    odd_tanh(x, out, scratch, EXACTLY)
     out += 1
     out *= 0.5
     np.exp(np.multiply(scratch, -0.5, out=scratch), out=scratch)
@@ -109,7 +122,6 @@ def slope_exactly(grad: Any, x: Any, out: Any, scratch: Any) -> None:
 
 def slope_roughly(grad: Any, x: Any, out: Any, scratch: Any) -> None:
     """Put `grad` times (1 + tanh + x (1 - tanh²) (x P(x²))') / 2 into `out`."""
-    odd_tanh(x, out, scratch, ROUGHLY)
     np.minimum(scratch, 100, out=scratch)  # where 1 - tanh is 0
     scratch *= 3 * ROUGHLY[1]
     scratch += ROUGHLY[0]
@@ -123,7 +135,8 @@ def slope_roughly(grad: Any, x: Any, out: Any, scratch: Any) -> None:
     out *= grad
 
 
-STEPS = {"none": (gelu_by(EXACTLY), slope_exactly), "tanh": (gelu_by(ROUGHLY), slope_roughly)}
+COEFFICIENTS = {"none": EXACTLY, "tanh": ROUGHLY}
+SLOPES: dict[str, Step] = {"none": slope_exactly, "tanh": slope_roughly}
 
 
 def is_quick(approximate: str, *arrays: Any) -> bool:
@@ -144,7 +157,7 @@ def gelu(x: Any, /, approximate: str = "none") -> Any:
     array([-0.159,  0.841], dtype=float32)
     """
     if is_quick(approximate, x):
-        return blockwise(STEPS[approximate][0], x)
+        return blockwise(gelu_by(COEFFICIENTS[approximate]), x)
     return x * ndtr(x) if approximate == "none" else GENERIC["nn.gelu"](x, approximate, xp=np)
 
 
@@ -155,12 +168,38 @@ def gelu_backward(grad: Any, x: Any, /, approximate: str = "none") -> Any:
     array([0.5], dtype=float32)
     """
     if is_quick(approximate, grad, x):
-        return blockwise(STEPS[approximate][1], grad, x)
+        return blockwise(slope_by(COEFFICIENTS[approximate], SLOPES[approximate]), grad, x)
     if approximate != "none":
         return GENERIC["nn.gelu_backward"](grad, x, approximate, xp=np)
     return grad * (ndtr(x) + x * (np.exp(-x * x / 2) / math.sqrt(2 * math.pi)))
 
 
+def gelu_keeping(x: Any, /, approximate: str = "none") -> tuple[Any, Any]:
+    """Return what `gelu` does, and the tanh, unless that is large: memory is worth more than time then."""
+    if x.size > BLOCK or not is_quick(approximate, x):
+        return gelu(x, approximate), None
+    tanh, out = np.empty(x.shape, dtype=x.dtype), np.empty(x.shape, dtype=x.dtype)
+    with np.errstate(over="ignore"):
+        odd_tanh(x, tanh, out, COEFFICIENTS[approximate])
+    half = np.multiply(x, 0.5)
+    np.multiply(tanh, half, out=out)
+    out += half
+    return out, tanh
+
+
+def gelu_backward_kept(tanh: Any, grad: Any, x: Any, /, approximate: str = "none") -> Any:
+    """Return what `gelu_backward` does, from the tanh."""
+    if not is_quick(approximate, grad, x):
+        return gelu_backward(grad, x, approximate)
+    out = tanh.copy()
+    with np.errstate(over="ignore"):
+        SLOPES[approximate](grad, x, out, x * x)
+    return out
+
+
+KEEPING: dict[str, Keeping] = {
+    "nn.gelu": Keeping(forward=gelu_keeping, backward_op="nn.gelu_backward", backward=gelu_backward_kept),
+}
 KERNELS: dict[str, Callable[..., Any]] = {
     "nn.gelu": gelu,
     "nn.gelu_backward": gelu_backward,

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_api.backends import Keeping
+
 SCORES = 1 << 17  # elements in the scores of some heads: half a MiB of float32
 FAR = {
     "f": 1e12,
@@ -65,25 +67,41 @@ def attention(query: Any, key: Any, value: Any, mask: Any = None, /, *, scale: f
     The axes of the result lie in memory as those of `query` do, so that heads merge without a copy if they were split
     without one.
     """
+    return attention_keeping(query, key, value, mask, scale=scale)[0]
+
+
+def attention_keeping(
+    query: Any, key: Any, value: Any, mask: Any = None, /, *, scale: float
+) -> tuple[Any, tuple[Any, Any] | None]:
+    """Return what `attention` does, and exponentials and sums, where all heads are done at once."""
     dtype = np.result_type(query, key, value)
     (query, key, value, mask), lead = alike((query, key, value, mask))
     rows, columns = query.shape[-2], key.shape[-2]
     out = np.empty_like(query, dtype=dtype, shape=(*lead, rows, value.shape[-1]))
-    for some in heads(lead, rows * columns):
+    parts, kept = [*heads(lead, rows * columns)], None
+    for some in parts:
         e, sums = exponentials(query[some], key[some], None if mask is None else mask[some], scale)
         np.divide(np.matmul(e, value[some]), sums, out=out[some])
-    return out
+        kept = e, sums
+    return out, kept if len(parts) == 1 else None
 
 
 def attention_backward(
     grad: Any, query: Any, key: Any, value: Any, mask: Any = None, /, *, scale: float
 ) -> tuple[Any, Any, Any]:
     """Return the cotangents of query, key and value; the weights are computed again."""
+    return attention_backward_kept(None, grad, query, key, value, mask, scale=scale)
+
+
+def attention_backward_kept(
+    kept: Any, grad: Any, query: Any, key: Any, value: Any, mask: Any = None, /, *, scale: float
+) -> tuple[Any, Any, Any]:
+    """Return what `attention_backward` does, from what `attention_keeping` kept; None is nothing."""
     dtype = np.result_type(grad, query, key, value)
     (grad, query, key, value, mask), lead = alike((grad, query, key, value, mask))
     of_query, of_key, of_value = (np.empty_like(x, dtype=dtype) for x in (query, key, value))
     for some in heads(lead, query.shape[-2] * key.shape[-2]):
-        e, sums = exponentials(query[some], key[some], None if mask is None else mask[some], scale)
+        e, sums = kept or exponentials(query[some], key[some], None if mask is None else mask[some], scale)
         t = grad[some] / sums
         np.matmul(e.mT, t, out=of_value[some])
         s = np.matmul(t, np.ascontiguousarray(value[some].mT))
@@ -94,6 +112,11 @@ def attention_backward(
     return of_query, of_key, of_value
 
 
+KEEPING: dict[str, Keeping] = {
+    "nn.attention": Keeping(
+        forward=attention_keeping, backward_op="nn.attention_backward", backward=attention_backward_kept
+    ),
+}
 KERNELS: dict[str, Callable[..., Any]] = {
     "nn.attention": attention,
     "nn.attention_backward": attention_backward,

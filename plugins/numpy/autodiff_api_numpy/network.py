@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_api.backends import Keeping
 from autodiff_api.rules import OPS
 
 from . import activations
@@ -37,8 +38,8 @@ def linear(x: Any, weight: Any, bias: Any = None, /) -> Any:
 # --- normalisation: matrices whose rows are what is normalised ---
 
 
-def moments(x: Any, last: int, eps: float) -> tuple[Any, Any]:
-    """Return rows less their means, and one over their standard deviations.
+def moments(x: Any, last: int, eps: float) -> tuple[Any, Any, Any]:
+    """Return rows less their means, these, and one over their standard deviations.
 
     A sum over a row is a product with a vector, and a row times a number for each is one with an outer product:
     NumPy's own sums and broadcasts call a loop for each row.
@@ -50,7 +51,7 @@ def moments(x: Any, last: int, eps: float) -> tuple[Any, Any]:
     scale = np.vecdot(centred, centred)
     scale /= width
     scale += eps
-    return centred, np.reciprocal(np.sqrt(scale, out=scale), out=scale)
+    return centred, means, np.reciprocal(np.sqrt(scale, out=scale), out=scale)
 
 
 def takes(*arrays: Any) -> bool:
@@ -67,7 +68,7 @@ def normalize(x: Any, /, last: int = 1, eps: float = 1e-5) -> Any:
     """
     if not takes(x):
         return GENERIC["nn.normalize"](x, last, eps, xp=np)
-    out, scale = moments(x, last, eps)
+    out, _, scale = moments(x, last, eps)
     out *= scale[:, None]
     return out.reshape(x.shape)
 
@@ -89,12 +90,17 @@ def layer_norm(x: Any, weight: Any, bias: Any = None, /, last: int = 1, eps: flo
     >>> layer_norm(np.asarray([1.0, 3.0]), np.asarray([2.0, 2.0]), np.asarray([1.0, 1.0]), eps=0.0)
     array([-1.,  3.])
     """
+    return layer_norm_keeping(x, weight, bias, last, eps)[0]
+
+
+def layer_norm_keeping(x: Any, weight: Any, bias: Any = None, /, last: int = 1, eps: float = 1e-5) -> tuple[Any, Any]:
+    """Return what `layer_norm` does, and what is kept: a row's mean, and one over its standard deviation."""
     if not takes(x, weight, bias):
-        return GENERIC["nn.layer_norm"](x, weight, bias, last, eps, xp=np)
-    out, scale = moments(x, last, eps)
-    out *= scale[:, None].dot(weight.reshape(1, -1))
+        return GENERIC["nn.layer_norm"](x, weight, bias, last, eps, xp=np), None
+    out, *kept = moments(x, last, eps)
+    out *= kept[1][:, None].dot(weight.reshape(1, -1))
     out = out.reshape(x.shape)
-    return out if bias is None else np.add(out, bias, out=out)
+    return out if bias is None else np.add(out, bias, out=out), kept
 
 
 def layer_norm_backward(grad: Any, x: Any, weight: Any, /, last: int = 1, eps: float = 1e-5) -> tuple[Any, Any]:
@@ -105,7 +111,23 @@ def layer_norm_backward(grad: Any, x: Any, weight: Any, /, last: int = 1, eps: f
     """
     if not takes(grad, x, weight):
         return GENERIC["nn.layer_norm_backward"](grad, x, weight, last, eps, xp=np)  # type: ignore[no-any-return]
-    centred, scale = moments(x, last, eps)
+    centred, _, scale = moments(x, last, eps)
+    return layer_norm_slopes(grad, x.shape, weight, centred, scale)
+
+
+def layer_norm_backward_kept(
+    kept: Any, grad: Any, x: Any, weight: Any, /, last: int = 1, eps: float = 1e-5
+) -> tuple[Any, Any]:
+    """Return what `layer_norm_backward` does, from what `layer_norm_keeping` kept."""
+    if not takes(grad, x, weight):
+        return layer_norm_backward(grad, x, weight, last, eps)
+    means, scale = kept
+    centred = np.subtract(x.reshape(scale.size, -1), means[:, None], order="C")
+    return layer_norm_slopes(grad, x.shape, weight, centred, scale)
+
+
+def layer_norm_slopes(grad: Any, shape: tuple[int, ...], weight: Any, centred: Any, scale: Any) -> tuple[Any, Any]:
+    """Return the cotangents of x and of `weight`, given the rows of x less their means, which it writes into."""
     grad, factors = grad.reshape(centred.shape), weight.reshape(-1)
     products = grad * centred
     mean = grad.dot(factors)
@@ -117,7 +139,7 @@ def layer_norm_backward(grad: Any, x: Any, weight: Any, /, last: int = 1, eps: f
     centred *= along[:, None]
     out -= centred
     out -= mean[:, None]
-    return out.reshape(x.shape), scale.dot(products).reshape(weight.shape)
+    return out.reshape(shape), scale.dot(products).reshape(weight.shape)
 
 
 def softmax_backward(grad: Any, x: Any, /, axis: Any = -1) -> Any:
@@ -206,13 +228,20 @@ def cross_entropy(x: Any, target: Any, /, axis: int = 1, ignore_index: int = -10
     >>> cross_entropy(np.asarray([[0.0, 0.0]]), np.asarray([1]), reduction="none")
     array([0.69314718])
     """
+    return cross_entropy_keeping(x, target, axis, ignore_index, reduction)[0]
+
+
+def cross_entropy_keeping(
+    x: Any, target: Any, /, axis: int = 1, ignore_index: int = -100, reduction: str = "mean"
+) -> tuple[Any, Any]:
+    """Return what `cross_entropy` does, and what is kept: exponentials, their sums, and the places of the classes."""
     found = counted(x, target, axis, ignore_index)
     if found is None:
-        return nll_loss(log_softmax(x, axis), target, axis, ignore_index, reduction)
-    _, sums, picked = exponentials(*found)
-    np.log(sums, out=sums)
-    sums -= picked
-    return reduced(sums, target, reduction)
+        return nll_loss(log_softmax(x, axis), target, axis, ignore_index, reduction), None
+    e, sums, picked = exponentials(*found)
+    losses = np.log(sums)
+    losses -= picked
+    return reduced(losses, target, reduction), (e, sums, found[1])
 
 
 def cross_entropy_backward(
@@ -227,13 +256,33 @@ def cross_entropy_backward(
     if found is None:
         out = nll_loss_backward(grad, target, x.shape[axis], axis, ignore_index, reduction)
         return out - softmax(x, axis) * np.add.reduce(out, axis, keepdims=True)
-    out, sums, _ = exponentials(found[0])
+    kept = (*exponentials(found[0])[:2], found[1])
+    return cross_entropy_backward_kept(kept, grad, x, target, axis, ignore_index, reduction)
+
+
+def cross_entropy_backward_kept(
+    kept: Any, grad: Any, x: Any, target: Any, /, axis: int = 1, ignore_index: int = -100, reduction: str = "mean"
+) -> Any:
+    """Return what `cross_entropy_backward` does, from what `cross_entropy_keeping` kept."""
+    if grad.dtype != x.dtype:
+        return cross_entropy_backward(grad, x, target, axis, ignore_index, reduction)
+    e, sums, at = kept
     share = share_of(grad, target, reduction)
-    out *= np.divide(share, sums, out=sums)[:, None]
-    out.reshape(-1)[found[1]] -= share
+    out = e * np.divide(share, sums)[:, None]
+    out.reshape(-1)[at] -= share
     return like_target(out, target, axis)
 
 
+KEEPING: dict[str, Keeping] = activations.KEEPING | {
+    "nn.cross_entropy": Keeping(
+        forward=cross_entropy_keeping,
+        backward_op="nn.cross_entropy_backward",
+        backward=cross_entropy_backward_kept,
+    ),
+    "nn.layer_norm": Keeping(
+        forward=layer_norm_keeping, backward_op="nn.layer_norm_backward", backward=layer_norm_backward_kept
+    ),
+}
 KERNELS: dict[str, Callable[..., Any]] = activations.KERNELS | {
     "nn.cross_entropy": cross_entropy,
     "nn.cross_entropy_backward": cross_entropy_backward,
