@@ -10,11 +10,19 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-<<<<<<< HEAD
-from . import attention, convolution, elementwise, linalg, network, optim, reductions, scatter, special, standard
-=======
-from . import convolution, elementwise, linalg, network, optim, optim_in_place, reductions, scatter, special, standard
->>>>>>> a5d6509d374d92a98e2745712e8d2be6adf6729d
+from . import (
+    attention,
+    convolution,
+    elementwise,
+    linalg,
+    network,
+    optim,
+    optim_in_place,
+    reductions,
+    scatter,
+    special,
+    standard,
+)
 from .into import INTO
 from .kernels import KERNELS
 
