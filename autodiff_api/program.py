@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,18 @@ NUMBERS = (bool, int, float, complex)
 def is_number(x: Any) -> bool:
     """Tell a Python number, which leaves the dtype to others, from an array; numpy.float64 is an array."""
     return x.__class__ in NUMBERS
+
+
+@cache
+def is_floating(dtype: Any) -> bool:
+    """Tell a dtype of real floating numbers, of whatever engine."""
+    return "float" in str(dtype)
+
+
+@cache
+def is_truth(dtype: Any) -> bool:
+    """Tell a dtype of truth values, of whatever engine."""
+    return "bool" in str(dtype)
 
 
 class Variable:
@@ -61,9 +74,9 @@ class Instruction:
         self.outputs, self.several = outputs, several
 
     @property
-    def operands(self) -> Iterator[Variable]:
+    def operands(self) -> list[Variable]:
         """The variables that it needs, as often as it needs them."""
-        return variables_in((self.arrays, self.statics))
+        return variables_in(self.arrays) + variables_in(self.statics)
 
     def __repr__(self) -> str:
         return f"{self.outputs} = {self.op.name}({self.arrays}, {self.statics})"
@@ -122,13 +135,18 @@ class Program:
         return found
 
 
-def variables_in(x: Any) -> Iterator[Variable]:
-    """Yield the variables in a value, or in lists and tuples of values."""
+def variables_in(x: Any) -> list[Variable]:
+    """Return the variables in a value, or in lists and tuples of values."""
     if x.__class__ is Variable:
-        yield x
-    elif isinstance(x, list | tuple):
+        return [x]
+    found: list[Variable] = []
+    if isinstance(x, list | tuple):
         for item in x:
-            yield from variables_in(item)
+            if item.__class__ is Variable:
+                found.append(item)
+            elif isinstance(item, list | tuple):
+                found += variables_in(item)
+    return found
 
 
 def deepest(xs: Any) -> Program | None:

@@ -218,7 +218,7 @@ def number_as_array(array: Any, value: Any, place: Variable | None) -> Any:
 
 
 def _refuse_size(op: Op, places: list[Any], placed: tuple[Any, ...]) -> None:
-    if op.name == "repeat" and next(variables_in((places[1:], placed)), None) is None:
+    if op.name == "repeat" and not variables_in((places[1:], placed)):
         return
     raise unknown(f"the size of what {op.name} returns", SIZED_BY_VALUES[op.name])
 

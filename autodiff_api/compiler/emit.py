@@ -7,11 +7,11 @@ import keyword
 import linecache
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
-from ..program import Instruction, Program, Variable, is_number, replaced, variables_in
+from ..program import Instruction, Program, Variable, is_floating, is_number, replaced, variables_in
 from ..rules.batching import is_each
 from ..rules.kinds import signature_of
 from ..traced import AS_ARRAY
@@ -26,7 +26,7 @@ class Names:
     def __init__(self, outside: Names | None = None) -> None:
         self.scope: dict[str, Any] = outside.scope if outside else {}
         self._things: dict[int, str] = outside._things if outside else {}
-        self._taken: set[str] = outside._taken if outside else set(RESERVED)
+        self._taken: dict[str, int] = outside._taken if outside else dict.fromkeys(RESERVED, 0)  # and to what number
         self._variables: dict[Variable, str] = {}
 
     def inside(self) -> Names:
@@ -37,10 +37,11 @@ class Names:
         """Return a name like `wanted` that nothing else has."""
         base = re.sub(r"\W+", "_", wanted).strip("_") or "x"
         base = f"_{base}" if base[0].isdigit() else f"{base}_" if keyword.iskeyword(base) else base
-        name, n = base, 1
+        name = base
         while name in self._taken:
-            name, n = f"{base}_{n}", n + 1
-        self._taken.add(name)
+            self._taken[base] += 1
+            name = f"{base}_{self._taken[base]}"
+        self._taken[name] = 0
         return name
 
     def variable(self, x: Variable, wanted: str = "") -> str:
@@ -81,7 +82,7 @@ def call_text(names: Names, i: Instruction, function: Any, out: str | None = Non
     words, keywords = [], []
     if i.op.variadic:
         given["arrays"] = list(i.arrays)
-    for name, parameter in inspect.signature(signature_of(i.op.signature)).parameters.items():
+    for name, parameter in parameters_of(i.op.signature):
         if name not in given:
             continue
         if parameter.kind is parameter.KEYWORD_ONLY:
@@ -94,11 +95,17 @@ def call_text(names: Names, i: Instruction, function: Any, out: str | None = Non
     return f"{names.thing(function, function_name(i.op.name))}({', '.join([*words, *keywords])})"
 
 
+@cache
+def parameters_of(signature: str) -> tuple[tuple[str, inspect.Parameter], ...]:
+    """Return the parameters of an op's signature."""
+    return tuple(inspect.signature(signature_of(signature)).parameters.items())
+
+
 def float_beside(i: Instruction) -> Any:
     """Return the dtype that numbers have in an element-wise instruction on arrays of one floating dtype, or None."""
     if not is_each(i.op) or i.op.name == "pow":
         return None
-    dtypes = {x.dtype for x in i.arrays if hasattr(x, "dtype") and "float" in str(x.dtype)} - {float}
+    dtypes = {x.dtype for x in i.arrays if hasattr(x, "dtype") and x.dtype is not float and is_floating(x.dtype)}
     return next(iter(dtypes)) if len(dtypes) == 1 else None
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from ..program import Program, Variable, variables_in
+from ..program import Program, Variable, is_floating, is_truth, variables_in
 from ..rules import Op
 from ..rules.batching import is_each
 
@@ -39,7 +39,7 @@ class Part(Protocol):
         """The op, of an instruction."""
 
     @property
-    def operands(self) -> Iterator[Variable]:
+    def operands(self) -> Iterable[Variable]:
         """The variables that it needs."""
 
 
@@ -164,4 +164,4 @@ def fits(i: Part, into: Into) -> bool:
 
 def is_plain(x: Variable) -> bool:
     """Tell real floating arrays, truth values and Python numbers from all else."""
-    return x.weak or "float" in str(x.dtype) or "bool" in str(x.dtype)
+    return x.weak or is_floating(x.dtype) or is_truth(x.dtype)
