@@ -63,7 +63,7 @@ def simplified(program: Program, xp: Any) -> Program:
             kept += _become(i, found, facts)
         if found is not None:
             continue
-        key = (i.op.name, id(i.function), _key(i.arrays), _key(i.statics))
+        key = (i.op.name, id(i.function), key_of(i.arrays), key_of(i.statics))
         before = seen.setdefault(key, i)
         if before is not i:
             by.update(zip(i.outputs, before.outputs, strict=True))
@@ -91,10 +91,10 @@ def _become(i: Instruction, simpler: Simpler, facts: Facts) -> list[Instruction]
     return before
 
 
-def _key(x: Any) -> Any:
+def key_of(x: Any) -> Any:
     """Return what tells operands apart: numbers with their types, since True is 1 and 1.0, and the rest by identity."""
     if isinstance(x, list | tuple):
-        return tuple(map(_key, x))
+        return tuple(map(key_of, x))
     if x.__class__ is slice:
         return slice, x.start, x.stop, x.step
     if is_number(x):

@@ -11,6 +11,7 @@ from ..control.programs import Flow
 from ..program import Program, Variable
 from .blocks import Group, grouped
 from .emit import Names, call_text, compiled, function_name, heading, inputs_as_arrays, numbers_as_arrays
+from .keep import Kept, joined
 from .loops import Loop
 from .plan import Into, Slot, fits, planned
 from .simplify import simplified
@@ -18,7 +19,7 @@ from .simplify import simplified
 
 def written(program: Program, labels: Sequence[str], into: Into, xp: Any, threads: int) -> Emission:
     """Return a program as Python source, and what the names in it mean."""
-    inputs_as_arrays(program, xp)
+    inputs_as_arrays(joined(program, xp), xp)
     names, parts, bodies = Names(), grouped(program, into), list[str]()
     plan = planned(program, parts, into)
     lines = [heading(program, labels, names)]
@@ -44,7 +45,8 @@ def written(program: Program, labels: Sequence[str], into: Into, xp: Any, thread
                 function_of = into[part.op.name]
                 numbers_as_arrays(part, xp)
             text = call_text(names, part, function_of, place(part.outputs[0]))
-            made = ", ".join([names.variable(x, function_name(part.op.name)) for x in part.outputs])
+            wanted = ["kept" if x.dtype is Kept else function_name(part.op.name) for x in part.outputs]
+            made = ", ".join(map(names.variable, part.outputs, wanted))
             body = [f"{made}{',' if part.several == 1 else ''} = {text}"]
         dead = [names.variable(x) for x in plan.dead.get(n, ()) if not isinstance(plan.where.get(x), Slot)]
         if dead and n + 1 < len(parts):

@@ -229,3 +229,50 @@ def test_what_a_narrowed_pull_takes():
     for i, leaf in enumerate((x, w, b)):
         (one,) = ad.autograd.grad(y, [leaf], seed, retain_graph=True)
         assert near(one, whole[i].numpy())
+
+
+# --- compiled programs ---
+
+
+def loss_and_slope(x, target):
+    return ad.func.value_and_grad(lambda x: ad.nn.functional.cross_entropy(x, target))(x)
+
+
+def test_a_program_joins_the_two():
+    x, target = np.random.default_rng(0).standard_normal((4, 3)), np.asarray([0, 2, 1, 1])
+    program = ad.compile(loss_and_slope)
+    for classes in (target, target[::-1].copy(), np.asarray([0, -100, -100, 2])):  # what is ignored is not kept for
+        loss, slope = program(x, classes)
+        wanted = loss_and_slope(ad.tensor(x), ad.tensor(classes))
+        assert near(loss, wanted[0].numpy()) and near(slope, wanted[1].numpy())
+    lines = [line.strip() for line in program.source().splitlines()]
+    (forward,) = [line for line in lines if "= cross_entropy_keeping(" in line]
+    (backward,) = [line for line in lines if "= cross_entropy_backward_kept(kept, " in line]
+    assert forward.split(" = ")[0].endswith(", kept") and lines.index(forward) < lines.index(backward)
+    assert program.traces == 1
+
+
+def test_a_program_joins_nothing_of_other_operands():
+    def other(x, target):
+        loss = ad.nn.functional.cross_entropy(2 * x, target)
+        return loss, ad.namespace("numpy").nn.cross_entropy_backward(ad.tensor(1.0, dtype=ad.float64), x, target)
+
+    x, target = np.random.default_rng(0).standard_normal((4, 3)), np.asarray([0, 2, 1, 1])
+    program = ad.compile(other)
+    found, wanted = program(x, target), other(ad.tensor(x), ad.tensor(target))
+    assert near(found[0], wanted[0].numpy()) and near(found[1], wanted[1].numpy())
+    assert "kept" not in program.source()
+
+
+def test_a_program_with_two_backwards_keeps_once():
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+
+    def both(x):
+        y = ad.nn.functional.gelu(x)
+        backward = ad.namespace("numpy").nn.gelu_backward
+        return y, backward(y, x), backward(y * y, x)
+
+    program = ad.compile(both)
+    for found, wanted in zip(program(x), both(ad.tensor(x)), strict=True):
+        assert np.allclose(found, wanted.numpy(), rtol=1e-5)
+    assert program.source().count("gelu_keeping(") == 1 and program.source().count("gelu_backward_kept(kept, ") == 2
