@@ -33,6 +33,9 @@ def linear_x(t: Any, weight: Any, xp: Any) -> Any:
 
 
 def linear_weight(t: Any, x: Any, xp: Any) -> Any:
+    lead = tuple(range(t.ndim - 1))
+    if t.ndim > 2:  # as one product: XLA takes 1.5 times as long for one of transposed matrices
+        return xp.tensordot(t, x, axes=(lead, lead))
     return xp.matmul(xp.matrix_transpose(rows_of(t, xp)), rows_of(x, xp))
 
 

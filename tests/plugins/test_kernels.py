@@ -212,6 +212,13 @@ STANDARD = {
         ((A > 0,), {"axis": (0, 1), "keepdims": True}),
         ((A[:0],), {"axis": 0}),
     ],
+    "tensordot": [
+        ((A, A[:, 1:]), {"axes": ((0,), (0,))}),
+        ((A.reshape(3, 2, 2), A.reshape(3, 2, 2).astype(np.float64)), {"axes": ((0, 1), (0, 1))}),
+        ((A[:0], A[:0]), {"axes": ((0,), (0,))}),
+        ((A, A.T), {"axes": 1}),
+        ((A, A[0]), {"axes": ((1,), (0,))}),
+    ],
     "var": [((A,), {}), ((A,), {"axis": -1, "correction": 0.5}), ((A.astype(np.float64),), {"axis": (0, 1)})],
     "where": [((A > 0, A, A + 1), {}), ((A[0] > 0, A, 2.0), {}), ((np.True_, A[0], A), {})],
 }

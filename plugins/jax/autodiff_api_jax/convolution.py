@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from autodiff_api.rules import OPS
-
-from .slices import padded
+from .words import composed, program
 
 Kernel = Callable[..., Any]
 Shape = tuple[int, ...]
@@ -32,14 +29,12 @@ def product(x: Any, weight: Any, stride: Shape, padding: Any, dilation: Shape, g
     )
 
 
-@partial(jax.jit, static_argnames=GEOMETRY)
 def conv(x: Any, weight: Any, bias: Any = None, /, *, stride: Shape, padding: Any, dilation: Shape, groups: int) -> Any:
     """Return the sum over windows of x times the weight, plus the bias."""
     out = product(x, weight, stride, padding, dilation, groups)
     return out if bias is None else out + bias
 
 
-@partial(jax.jit, static_argnames=("shape", *GEOMETRY))
 def conv_input(
     grad: Any, weight: Any, /, *, shape: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
 ) -> Any:
@@ -50,7 +45,6 @@ def conv_input(
     return back(grad.astype(dtype))[0]
 
 
-@partial(jax.jit, static_argnames=("shape", *GEOMETRY))
 def conv_weight(
     x: Any, grad: Any, /, *, shape: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
 ) -> Any:
@@ -59,26 +53,6 @@ def conv_weight(
     weight = jax.ShapeDtypeStruct((grad.shape[1], x.shape[1] // groups, *shape), dtype)
     back = jax.linear_transpose(lambda weight: product(x, weight, stride, padding, dilation, groups), weight)
     return back(grad.astype(dtype))[0]
-
-
-class Standard:
-    """What the generic kernels compute in: `jax.numpy`, and adding at slices."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(jnp, name)
-
-    @staticmethod
-    def scatter_add(x: Any, key: Any, values: Any) -> Any:
-        """Return `x` with values added at a key of slices."""
-        return x + padded(x.shape, key, values)
-
-
-def compiled(name: str) -> Kernel:
-    """Return the generic kernel of an op, compiled into one."""
-    op = OPS[name]
-    assert op.kernel is not None
-    function: Kernel = jax.jit(partial(op.kernel, xp=Standard()), static_argnames=op.statics)
-    return function
 
 
 # XLA's own are no faster than the generic ones: reduce_window takes 140 µs instead of 60 for 64x16x8x8, its transpose
@@ -93,8 +67,8 @@ COMPOSED = (
     "nn.sum_pool_backward",
 )
 KERNELS: dict[str, Kernel] = {
-    **{name: compiled(name) for name in COMPOSED},
-    "nn.conv": conv,
-    "nn.conv_input": conv_input,
-    "nn.conv_weight": conv_weight,
+    **{name: composed(name) for name in COMPOSED},
+    "nn.conv": program(conv, GEOMETRY),
+    "nn.conv_input": program(conv_input, ("shape", *GEOMETRY)),
+    "nn.conv_weight": program(conv_weight, ("shape", *GEOMETRY)),
 }
