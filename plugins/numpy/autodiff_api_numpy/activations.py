@@ -17,6 +17,9 @@ Step = Callable[..., None]  # (*blocks of the arguments, block of the result, sc
 GENERIC: dict[str, Any] = {name: op.kernel for name, op in OPS.items()}
 INTEGERS = {"e": np.int16, "f": np.int32, "d": np.int64}
 BLOCK = 1 << 16
+FEW = 512
+ONE = np.ones((), dtype=np.int8)
+ZEROS = {char: np.zeros((), dtype=char) for char in INTEGERS}  # a Python number takes NumPy 0.3 µs more
 
 # Lowest power first. Of P(x²) where tanh(x P(x²)) = 2 ndtr(x) - 1, so that gelu is within 7e-8 for |x| <= 6, and the
 # tanh is 1 beyond: the least greatest error, by iterated least squares. And PyTorch's approximation.
@@ -51,11 +54,13 @@ def relu(x: Any, /) -> Any:
     >>> relu(np.asarray([-1.0, 2.0]))
     array([0., 2.])
     """
-    return np.maximum(x, 0)
+    return np.maximum(x, ZEROS.get(x.dtype.char, 0))
 
 
 def relu_backward(x1: Any, x2: Any, /) -> Any:
     """Return x1 where not x2 <= 0, and 0 elsewhere: by a mask of bits, as a choice is mispredicted every other time.
+
+    Of few elements it is made by choices all the same, in 1.1 µs instead of 3.
 
     >>> relu_backward(np.asarray([1.0, np.inf]), np.asarray([0.5, 0.0]))
     array([1., 0.])
@@ -63,10 +68,14 @@ def relu_backward(x1: Any, x2: Any, /) -> Any:
     kind = INTEGERS.get(x1.dtype.char)
     if kind is None or x1.shape != x2.shape or not x1.shape:
         return np.where(x2 <= 0, 0, x1)
-    mask = np.less_equal(x2, 0).view(np.int8)
-    mask -= 1  # all bits, or none
-    bits = mask.astype(kind)
-    return np.bitwise_and(bits, x1.view(kind), out=bits).view(x1.dtype)
+    mask = np.less_equal(x2, ZEROS.get(x2.dtype.char, 0))
+    if x1.size <= FEW:
+        out = np.array(x1)
+        np.putmask(out, mask, 0)
+        return out
+    mask = mask.view(np.int8)
+    bits = np.subtract(mask, ONE, mask).astype(kind)  # all bits, or none
+    return np.bitwise_and(bits, x1.view(kind), bits).view(x1.dtype)
 
 
 # --- gelu ---

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .kernels import add_up
+
 
 def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False, out: Any = None) -> Any:
     """Return the sum of elements, in `out` if it is given."""
-    return np.add.reduce(x, axis, dtype, out=out, keepdims=keepdims)
+    return add_up(x, axis, dtype, out, keepdims)
 
 
 def max_(x: Any, *, axis: Any = None, keepdims: Any = False, out: Any = None) -> Any:
@@ -21,6 +23,15 @@ def max_(x: Any, *, axis: Any = None, keepdims: Any = False, out: Any = None) ->
 def min_(x: Any, *, axis: Any = None, keepdims: Any = False, out: Any = None) -> Any:
     """Return the smallest elements, in `out` if it is given."""
     return np.minimum.reduce(x, axis, out=out, keepdims=keepdims)
+
+
+def matmul(x1: Any, x2: Any, /, *, out: Any = None) -> Any:
+    """Return the product of matrices, in `out` if it is given: `dot` makes a new one of two in half the time.
+
+    >>> matmul(np.ones((1, 2)), np.ones((2, 1)))
+    array([[2.]])
+    """
+    return x1.dot(x2) if out is None and x1.ndim == x2.ndim == 2 else np.matmul(x1, x2, out=out)
 
 
 def where(condition: Any, x1: Any, x2: Any, /, *, out: Any = None) -> Any:
@@ -82,7 +93,7 @@ INTO: dict[str, Callable[..., Any]] = {
     "logical_not": np.logical_not,
     "logical_or": np.logical_or,
     "logical_xor": np.logical_xor,
-    "matmul": np.matmul,
+    "matmul": matmul,
     "max": max_,
     "maximum": np.maximum,
     "min": min_,

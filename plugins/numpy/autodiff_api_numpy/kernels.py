@@ -114,11 +114,18 @@ def reshape(x: Any, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
     return x.reshape(shape) if copy is None else np.reshape(x, shape, copy=copy)
 
 
-def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
-    """Return the sum of elements: 2.9 and 1.4 µs. Over the first axes it is a product with ones, 2 to 20 times as fast.
+add_up: Any = np.add.reduce  # which its types don't say: keywords cost 0.7 µs
+FEW = 512  # elements: of fewer NumPy's own sum is the fastest
 
-    That is no less exact there: of rows NumPy makes a running total, while it halves what is next to each other.
+
+def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
+    """Return the sum of elements: 2.9 and 1.0 µs. Over the first axes, of many, it is a product with ones.
+
+    That is 2 to 20 times as fast, and no less exact there: of rows NumPy makes a running total, while it halves what is
+    next to each other.
     """
+    if x.size <= FEW:
+        return add_up(x, axis, dtype, None, keepdims)
     first = 1 if axis == 0 else len(axis) if axis.__class__ is tuple and axis == tuple(range(len(axis))) else 0
     if 0 < first < x.ndim and x.dtype.char in "fd" and dtype is None and x.size and x.flags.c_contiguous:
         rows = math.prod(x.shape[:first])
@@ -130,6 +137,17 @@ def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) 
 def ones(count: int, dtype: Any) -> Any:
     """Return a vector of ones that nobody writes into."""
     return few_ones(count, dtype) if count <= 1 << 14 else np.ones(count, dtype=dtype)
+
+
+def counting(count: int) -> Any:
+    """Return the numbers from 0, which nobody writes into."""
+    return few_numbers(count) if count <= 1 << 14 else np.arange(count)
+
+
+@lru_cache(maxsize=64)
+def few_numbers(count: int) -> Any:
+    """Return the numbers from 0 that are kept."""
+    return np.arange(count)
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ from autodiff_api.backends import Keeping
 from autodiff_api.rules import OPS
 
 from . import activations
-from .kernels import ones
+from .kernels import counting, ones
 from .special import exponentials, log_softmax, softmax
 
 GENERIC: dict[str, Any] = {name: op.kernel for name, op in OPS.items() if name.startswith("nn.")}
@@ -32,7 +32,10 @@ def linear(x: Any, weight: Any, bias: Any = None, /) -> Any:
         out = rows.dot(weight.T).reshape(*x.shape[:-1], weight.shape[0])
     if bias is None:
         return out
-    return np.add(out, bias, out=out) if out.dtype == bias.dtype else out + bias
+    if out.dtype != bias.dtype:
+        return out + bias
+    out += bias
+    return out
 
 
 # --- normalisation: matrices whose rows are what is normalised ---
@@ -168,7 +171,7 @@ def counted(x: Any, target: Any, axis: int, ignore_index: int) -> Any:
         return None
     rows = x if x.ndim == 2 and axis in (1, -1) else np.moveaxis(x, axis, -1).reshape(-1, classes)
     try:
-        return rows, np.ravel_multi_index((np.arange(target.size), target.reshape(-1)), rows.shape)
+        return rows, np.ravel_multi_index((counting(target.size), target.reshape(-1)), rows.shape)
     except (TypeError, ValueError):
         return None
 

@@ -78,7 +78,9 @@ def exponentials(rows: Any, places: Any = None) -> tuple[Any, Any, Any]:
     """
     for axis in (None, 1) if places is None else (1,):
         most = np.maximum.reduce(rows, None) if axis is None else np.maximum.reduce(rows, 1, keepdims=True)
-        e = np.subtract(rows, most, order="C")
+        e = np.subtract(rows, most)
+        if not e.flags.c_contiguous:
+            e = np.ascontiguousarray(e)
         picked = None if places is None else e.take(places)
         np.exp(e, out=e)
         sums = e.dot(ones(rows.shape[1], rows.dtype))
