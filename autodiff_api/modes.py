@@ -7,7 +7,7 @@ import inspect
 import warnings
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -39,7 +39,26 @@ MODE: ContextVar[Mode] = ContextVar("autodiff_api.mode", default=Mode())  # noqa
 mode = MODE.get
 
 
-replace_mode = replace
+BOTH = False, True
+UNWATCHED = {(r, i, t): Mode(r, i, t) for r in BOTH for i in BOTH for t in BOTH}  # made once: blocks are entered often
+
+
+def replace_mode(
+    now: Mode,
+    *,
+    recording: bool | None = None,
+    inference: bool | None = None,
+    transforming: bool | None = None,
+    watchers: tuple[Watcher, ...] | None = None,
+) -> Mode:
+    """Return a mode with some of its fields changed."""
+    recording = now.recording if recording is None else recording
+    inference = now.inference if inference is None else inference
+    transforming = now.transforming if transforming is None else transforming
+    if watchers := now.watchers if watchers is None else watchers:
+        return Mode(recording, inference, transforming, watchers)
+    return UNWATCHED[recording, inference, transforming]
+
 
 rare_used: list[bool] = []  # not empty once a rare mode, inference or a watcher, was entered: till then nobody asks
 
@@ -59,7 +78,7 @@ def recorded(node: Any) -> None:
 class Switch:
     """A mode change that works as a context manager and as a decorator, with or without parentheses."""
 
-    changes: dict[str, bool]
+    changes: dict[str, Any]
 
     def __init__(self) -> None:
         self._previous: list[Mode] = []
@@ -212,7 +231,7 @@ class inference_mode(Switch, metaclass=BareDecorator):  # (PyTorch's name)
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__()
-        self.changes = {"recording": not mode, "inference": mode}
+        self.changes = {"recording": not mode, "inference": bool(mode)}
 
     def __enter__(self) -> None:
         super().__enter__()

@@ -87,7 +87,11 @@ class Registry:
 
     def _registry_of(self, name: str) -> str | None:
         """Return the registry that holds `name`, if one does."""
-        return next((registry for registry in self.KINDS if name in self.__dict__.get(registry, ())), None)
+        own = self.__dict__
+        for registry in self.KINDS:
+            if registry in own and name in own[registry]:
+                return registry
+        return None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
@@ -103,12 +107,11 @@ class Registry:
             self._put(registry, name, value)
 
     def __getattr__(self, name: str) -> Any:  # called only for what is no plain attribute
-        registry = self._registry_of(name)
-        if registry is None:
-            raise ModuleAttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}. Assign it in __init__."
-            )
-        return self.__dict__[registry][name]
+        own = self.__dict__
+        for registry in REGISTRIES:
+            if registry in own and name in (members := own[registry]):
+                return members[name]
+        raise ModuleAttributeError(f"{type(self).__name__!r} object has no attribute {name!r}. Assign it in __init__.")
 
     def __delattr__(self, name: str) -> None:
         registry = self._registry_of(name)
@@ -127,3 +130,4 @@ Registry.KINDS = {
     "_buffers": ("buffer", Tensor),
     "_modules": ("module", Registry),
 }
+REGISTRIES = tuple(Registry.KINDS)

@@ -7,7 +7,7 @@ computed where it is when nothing can fail any more: a step needs no memory for 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from functools import lru_cache
 from itertools import starmap
@@ -46,10 +46,12 @@ def moves(update: Update, group: Group, states: Mapping[Tensor, State]) -> list[
         return [move(update, param, grad, group, states) for param, grad in given]
     made: list[Move] = []
     room: dict[Any, Any] = {}
+    last = inside = None
     companies: dict[Any, Company] = {}
     for param, grad in given:
         xp = param._xp
-        inside = in_place_of(update, xp)
+        if xp is not last:
+            last, inside = xp, in_place_of(update, xp)
         if inside is not None and param._value.size >= LARGE:
             found = moved_inside(inside, param, grad, group, states, room)
             if found is not None:
@@ -103,30 +105,21 @@ def settle(made: Iterable[Move], states: dict[Tensor, State]) -> None:
     for param, value, state, todo in made:
         if todo:
             quiet = param._xp._quiet
-        if isinstance(value, Tensor) or is_special(param) or (value is param._value and not todo):
+        special = isinstance(param, ViewMixin) or (rare_used and getattr(param, "_inference", False))
+        if special or isinstance(value, Tensor) or (value is param._value and not todo):
             with no_grad():  # an engine may have returned its argument: views notice a change by another object
                 param._assign(value if isinstance(value, Tensor) else param._xp.array_class._make(value))
         else:
             calls += todo
-            calls += stores(param, value)
+            for twin in sharers(param):
+                calls.append((setattr, twin, "_value", value))
+                leaf = twin._node
+                if leaf.__class__ is Leaf:
+                    calls += ((setattr, leaf, "value", value), (setattr, leaf, "changed", tick()))
         if state:
             calls.append((setitem, states, param, state))
     with quiet():
         deque(starmap(call, calls), maxlen=0)
-
-
-def is_special(param: Any) -> bool:
-    """Tell whether a parameter can't just be given another value."""
-    return isinstance(param, ViewMixin) or bool(rare_used and getattr(param, "_inference", False))
-
-
-def stores(param: Any, value: Any) -> Iterator[Call]:
-    """Yield what gives a leaf, those that share its data and what is recorded of them, another value."""
-    for twin in sharers(param):
-        yield setattr, twin, "_value", value
-        if twin._node.__class__ is Leaf:
-            yield setattr, twin._node, "value", value
-            yield setattr, twin._node, "changed", tick()
 
 
 def lowered(state: State) -> State:

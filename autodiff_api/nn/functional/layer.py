@@ -22,8 +22,9 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
     tensor([3.5, 6.5])
     """
     xp = namespace_of(input, "linear")
-    plain = weight.ndim == 2 and input.shape[-1:] == weight.shape[1:]
-    if plain and isinstance(xp, Namespace) and (bias is None or getattr(bias, "shape", None) == weight.shape[:1]):
+    shape = weight.shape
+    plain = len(shape) == 2 and input.shape[-1:] == shape[1:] and isinstance(xp, Namespace)
+    if plain and (bias is None or getattr(bias, "shape", None) == shape[:1]):
         return xp.nn.linear(input, weight, bias)
     product = xp.matmul(input, weight if weight.ndim == 1 else weight.mT)
     return product if bias is None else product + bias
