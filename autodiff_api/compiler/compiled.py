@@ -54,9 +54,9 @@ class Compiled:
         if compiling():
             return self.function(*args, **kwargs)
         last = self._last
-        if last is not None and last.ready and (values := last.read(args, kwargs)) is not None:
+        if last is not None and (given := last.read(args, kwargs)) is not None:
             try:
-                return last.again(values)
+                return last.again(given) if last.ready else last.run(given)
             except OtherKind:
                 last.beware()
         entry, inputs = self._entry(args, kwargs)

@@ -20,7 +20,8 @@ from ..places import place_of_error
 from ..program import Program
 from ..traced import AS_ARRAY, unknown
 from .emit import compiled
-from .simplify import simplified
+from .keep import joined
+from .simplify import parted, simplified
 from .writing import Runner, written
 
 Flat = Callable[[list[Any]], list[Any]]
@@ -140,9 +141,9 @@ class _Again(Exception):
     """The trace has told something about the function that its program must be made with."""
 
 
-def kinds_of(values: Sequence[Any]) -> list[Any]:
-    """Return shapes and dtypes; None for numbers."""
-    return [(v.shape, v.dtype) if hasattr(v, "shape") else None for v in values]
+def kinds_of(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the shapes and dtypes of arrays, and the classes of numbers."""
+    return tuple([(v.shape, v.dtype) if hasattr(v, "shape") else v.__class__ for v in values])
 
 
 def by_engine(
@@ -153,7 +154,7 @@ def by_engine(
     make = tensors.array_class._make
 
     def raw(*values: Any) -> tuple[Any, ...]:
-        if any(a != b for a, b in zip(kinds, kinds_of(values), strict=False) if a is not None):
+        if any(a != b for a, b in zip(kinds, kinds_of(values), strict=False) if a.__class__ is tuple):
             raise OtherKind
         known = len(draws.makers)
         with levels.entered(tensors), tracing(), draws.taken(map(make, values[count:]), make):
@@ -182,22 +183,65 @@ def by_program(
     flat: Flat, values: Sequence[Any], xp: Namespace, labels: Sequence[str], options: Options, draws: Draws
 ) -> tuple[Run, Sequence[Any]]:
     """Run the function on traced arrays, simplify the program that results, and write it out."""
+    program, today = traced(flat, values, xp, draws)
+    labels = [*labels, *["drawn"] * len(draws.makers)]
+    if options.engine is not None:
+        return on_engine(program, labels, options.engine, xp), today
+    return runner(program, labels, xp, options), today
+
+
+def traced(flat: Flat, values: Sequence[Any], xp: Namespace, draws: Draws) -> tuple[Program, list[Any]]:
+    """Return the program of a function, made simple, and its outputs for `values`."""
     tensors, program = xp._compiled, Program()
-    traced: Any = tensors._lower._namespace
+    arrays: Any = tensors._lower._namespace
 
     def make(value: Any) -> Any:
-        return tensors.array_class._make(traced.traced(value, program))
+        return tensors.array_class._make(arrays.traced(value, program))
 
     with levels.entered(tensors), tracing(), draws.taken((), make):
         outputs = [levels.lift(x, tensors)._value for x in flat(list(map(make, values)))]
     program.outputs = [x._value if x._place is None else x._place for x in outputs]
-    today = [x._value for x in outputs]
-    labels, backend, lower = [*labels, *["drawn"] * len(draws.makers)], xp._backend, xp._lower
-    program = simplified(program, lower)
-    if options.engine is not None:
-        return on_engine(program, labels, options.engine, xp), today
-    emission = written(program, labels, backend.into, lower, options.threads)
-    return Runner(emission, lower, backend.quiet or nullcontext), today
+    return simplified(program, xp._lower), [x._value for x in outputs]
+
+
+def runner(program: Program, labels: Sequence[str], xp: Namespace, options: Options) -> Runner:
+    """Write a program out, for its own engine."""
+    emission = written(program, labels, xp._backend.into, xp._lower, options.threads)
+    return Runner(emission, xp._lower, xp._backend.quiet or nullcontext)
+
+
+class Halves(NamedTuple):
+    """A function in two programs: `forward` gives its outputs, and what `backward` goes on from.
+
+    That takes cotangents after it, and gives the gradients.
+    """
+
+    forward: Run
+    backward: Run
+
+
+def by_halves(
+    flat: Flat,
+    values: Sequence[Any],
+    cotangents: int,
+    outputs: int,
+    xp: Namespace,
+    labels: Sequence[str],
+    options: Options,
+) -> tuple[Halves, Sequence[Any]]:
+    """Return the halves of a flat function that ends with `cotangents` and gives gradients after its `outputs`.
+
+    And the gradients for `values`.
+    """
+    program, today = traced(flat, values, xp, Draws(xp._compiled))
+    first, second = parted(joined(program, xp._lower), len(values) - cotangents, outputs)
+    count = len(values) - cotangents
+    left = ["left"] * (len(second.inputs) - cotangents)
+    forward, backward = (
+        runner(first, labels[:count], xp, options),
+        runner(second, [*left, *labels[count:]], xp, options),
+    )
+    return Halves(forward, backward), today[outputs:]
 
 
 def on_engine(program: Program, labels: Sequence[str], engine: Namespace, xp: Namespace) -> Run:

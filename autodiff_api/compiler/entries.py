@@ -55,9 +55,9 @@ class Entry:
         self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
         self.engine = xp._backend.compile is not None and options.engine is None  # which compiles by itself
         self.reader = self._reader(leaves)
-        self.read = self._reading(trusting=self.engine)
+        self.read: Callable[[Any, Any], list[Any] | None] = lambda args, kwargs: None  # before there is a program
         self.direct: Run | None = None  # the program, once it is there, for arrays on the ground
-        self.ready = False  # whether the short way, `read` and `again`, may be taken
+        self.ready: bool | None = None  # whether `again` takes what `read` gives, raw values; else it is for `run`
         self.donation = self._donation() if self.engine else None
 
     def _donation(self) -> Donation:
@@ -109,12 +109,16 @@ class Entry:
             return None
         return reader
 
-    def _reading(self, trusting: bool) -> Callable[[Any, Any], list[Any] | None]:
-        return (lambda args, kwargs: None) if self.reader is None else self.reader.function(trusting)
+    def settle(self, ready: bool) -> None:
+        """Write down how to read further arguments."""
+        if self.reader is not None:
+            self.read = self.reader.function(given=not ready, trusting=self.engine and ready)
+        self.ready = ready
 
     def beware(self) -> None:
         """Look at shapes and dtypes from now on: there were others than those of this kind."""
-        self.read = self._reading(trusting=False)
+        if self.reader is not None:
+            self.read = self.reader.function()
 
     def flat(self, tensors: list[Any]) -> list[Any]:
         """Run the function on tensors, and return those among its results, and what it changed."""
@@ -153,10 +157,12 @@ class Entry:
             values = self._unshared([x._value if isinstance(x, Array) else x for x in inputs])
             self.direct, outputs = self.pure.program(values, self.donation)
             if not (self.moving and mode().recording):  # which the first trace has told
-                self.ready = True
+                if self.ready is None:
+                    self.settle(ready=True)
                 return self.finish(outputs)
-        self.ready = False
         tensors = self.pure.apply(inputs, self.moving if on_ground else None)
+        if self.ready is None:
+            self.settle(ready=False)
         self.visit.write([levels.lowest(y) for y in tensors])
         leaves, tree = self.result
         return unflatten(tree, [tensors[x.number] if x.__class__ is Output else x for x in leaves])

@@ -11,8 +11,10 @@ from ..custom.applying import call
 from ..custom.definition import Definition
 from ..errors import CompileError
 from ..func import jvp, vjp, vmap
+from ..modes import mode
 from ..namespaces import Namespace
-from .engines import Donation, Drawing, Flat, Options, Run, build
+from ..saved import innermost
+from .engines import Donation, Drawing, Flat, Halves, Options, Run, build, by_halves, kinds_of
 
 
 class Pure:
@@ -27,6 +29,7 @@ class Pure:
         self.runs: dict[Any, Run] = {}
         self.traces = 0
         self._derived: dict[Any, Pure] = {}
+        self._halves: dict[Any, Halves] = {}
         self._floats: list[bool] = []  # of the outputs: which have a derivative
 
     def __call__(self, *values: Any) -> Sequence[Any]:
@@ -35,7 +38,7 @@ class Pure:
 
     def program(self, values: Sequence[Any], donation: Donation | None = None) -> tuple[Run, Sequence[Any]]:
         """Return the program for values of this kind, and its outputs; `donation` names those that it may take over."""
-        kinds = tuple([(v.shape, v.dtype) if hasattr(v, "shape") else v.__class__ for v in values])
+        kinds = kinds_of(values)
         key = kinds, donation is not None
         run = self.runs.get(key)
         if run is not None:
@@ -55,7 +58,8 @@ class Pure:
 
     def source(self) -> str:
         """Return its programs as Python."""
-        sources = [getattr(run, "source", None) for run in dict.fromkeys(self.runs.values())]
+        runs = [*self.runs.values(), *[run for halves in self._halves.values() for run in halves]]
+        sources = [getattr(run, "source", None) for run in dict.fromkeys(runs)]
         if None in sources:
             raise CompileError(
                 f"compile: {self.xp._backend.name} compiles {self.name} itself; there is no source to show"
@@ -74,30 +78,74 @@ class Pure:
             drawn = [self.xp.array_class._make(value) for value in drawing.drawn()]
             return self._with_draws(len(tensors), len(drawn)).apply([*tensors, *drawn], moving)
 
+        halves, left = None, list[Any]()
+        if moving is not None and self._has_halves and mode().recording and innermost() is None:
+            needs = tuple([isinstance(x, Array) and x.requires_grad for x in tensors])
+            halves = self._halves.get((needs, kinds_of(raw(tensors))))
+
+        def forward(*args: Any) -> tuple[Any, ...]:
+            if halves is None:
+                return self._made(self(*raw(args)))
+            found, count = halves.forward(*raw(args)), len(self._floats)
+            left[:] = found[count:]
+            return self._made(found[:count])
+
         def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
             arrays = [x for x in inputs if isinstance(x, Array)]
             ctx.save_for_backward(*arrays)
             ctx.save_for_forward(*arrays)
             ctx.others = [None if isinstance(x, Array) else x for x in inputs]
+            ctx.left = None if halves is None else (halves, list(left))
             if moving is not None:
                 ctx.mark_non_differentiable(*[y for k, y in enumerate(output) if k not in moving])
 
-        definition = Definition(self.name, self._forward, setup, self._backward, self._jvp, self._vmap)
+        def backward(ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
+            inputs, needs = self._inputs(ctx), tuple(ctx.needs_input_grad)
+            given = [t for t, own in zip(cotangents, self._floats, strict=True) if own]
+            plain = moving is not None and self._has_halves and not mode().recording
+            if plain and all(x._xp is self.xp for x in (*inputs, *given) if isinstance(x, Array)):
+                ctx.left, there = None, ctx.left  # a second pass computes it anew
+                found = iter(self._made(self._back(raw(inputs), needs, raw(given), there)))
+            else:
+                found = iter(self._vjp_of(needs).apply([*inputs, *given]))
+            return tuple([next(found) if need else None for need in needs])
+
+        definition = Definition(self.name, forward, setup, backward, self._jvp, self._vmap)
         return call(definition, list(tensors)).outputs
 
-    def _forward(self, *args: Any) -> tuple[Any, ...]:
-        make = self.xp.array_class._make
-        return tuple(map(make, self(*[x._value if isinstance(x, Array) else x for x in args])))
+    @property
+    def _has_halves(self) -> bool:
+        """Whether it is a program of our own writing."""
+        return self.options.engine is None and self.xp._backend.compile is None
+
+    def _made(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(map(self.xp.array_class._make, values))
+
+    def _back(self, values: list[Any], needs: tuple[bool, ...], given: list[Any], there: Any) -> Sequence[Any]:
+        """Return gradients for raw arrays: from what forward left or, the first time, from the beginning."""
+        if there is not None:
+            halves, left = there
+            return halves.backward(*left, *given)  # type: ignore[no-any-return]
+        key, n = (needs, kinds_of(values)), len(values)
+        if key not in self._halves:
+            self.traces += 1
+
+            def joint(tensors: list[Any]) -> list[Any]:
+                function, variables = self._moving(tensors[:n], needs, aux=True)
+                _, pull, outputs = vjp(function, *variables, has_aux=True)
+                return [*outputs, *pull(tensors[n:])]
+
+            labels = [*self.labels, *[f"grad_{k}" for k in range(len(given))]]
+            self._halves[key], found = by_halves(
+                joint, [*values, *given], len(given), len(self._floats), self.xp, labels, self.options
+            )
+            return found
+        halves = self._halves[key]
+        return halves.backward(*halves.forward(*values)[len(self._floats) :], *given)
 
     def _inputs(self, ctx: Any) -> list[Any]:
         saved = iter(ctx.saved_tensors)
         return [next(saved) if x is None else x for x in ctx.others]
-
-    def _backward(self, ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
-        inputs, needs = self._inputs(ctx), tuple(ctx.needs_input_grad)
-        given = [t for t, own in zip(cotangents, self._floats, strict=True) if own]
-        found = iter(self._vjp_of(needs).apply([*inputs, *given]))
-        return tuple([next(found) if need else None for need in needs])
 
     def _jvp(self, ctx: Any, *tangents: Any) -> tuple[Any, ...]:
         moving = tuple([t is not None for t in tangents])
@@ -115,13 +163,19 @@ class Pure:
             self._derived[key] = Pure(f"{key[0]}_{self.name}", flat, self.xp, [*self.labels, *more], self.options)
         return self._derived[key]
 
-    def _moving(self, inputs: Sequence[Any], moving: Sequence[bool]) -> tuple[Callable[..., Any], list[Any]]:
-        """Return the outputs that have a derivative as a function of the inputs that move, and these inputs."""
+    def _moving(
+        self, inputs: Sequence[Any], moving: Sequence[bool], aux: bool = False
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        """Return the outputs that have a derivative as a function of the inputs that move, and these inputs.
 
-        def function(*variables: Any) -> list[Any]:
+        With `aux` the function gives all outputs beside them.
+        """
+
+        def function(*variables: Any) -> Any:
             given = iter(variables)
             outputs = self.flat([next(given) if moves else x for x, moves in zip(inputs, moving, strict=True)])
-            return [y for y, own in zip(outputs, self._floats, strict=True) if own]
+            floats = [y for y, own in zip(outputs, self._floats, strict=True) if own]
+            return (floats, outputs) if aux else floats
 
         return function, [x for x, moves in zip(inputs, moving, strict=True) if moves]
 
@@ -163,3 +217,8 @@ class Pure:
             return list(vmap(lambda *given: self.flat(list(given)), in_dims, randomness="same")(*tensors))
 
         return self._derive(("vmap", in_dims), flat, [])
+
+
+def raw(tensors: Sequence[Any]) -> list[Any]:
+    """Return the arrays in tensors, and numbers as they are."""
+    return [x._value if isinstance(x, Array) else x for x in tensors]

@@ -84,6 +84,7 @@ class Reader:
         self.names = Names()
         self.lines: list[str] = []
         self.values: list[str] = []
+        self.given: list[str] = []  # the same, as they are: tensors, not what is in them
         self._number = number
         self._kinds: set[str] = set()  # the lines that look at shapes and dtypes
 
@@ -121,6 +122,7 @@ class Reader:
     def array(self, expression: str, x: Any, value: Any) -> None:
         """Read a tensor or a raw array, if it is of the same class, shape and dtype."""
         name = self.take(expression)
+        self.given.append(name)
         self.check(f"{name}.__class__ is {self.thing(x.__class__)}")
         if isinstance(x, Array):
             self.check(f"{name}._node is {'not ' if x.requires_grad else ''}None")
@@ -133,6 +135,7 @@ class Reader:
         """Read a Python number of a type."""
         name = self.take(expression)
         self.check(f"{name}.__class__ is {kind.__name__}")
+        self.given.append(name)
         self.values.append(name if self._number is None else f"{self.thing(Again(self._number))}({name})")
 
     def leaf(self, expression: str, x: Any) -> None:
@@ -156,11 +159,15 @@ class Reader:
         else:
             self.check(f"{self.thing(typed)}({expression}) == {self.thing(typed(value))}")
 
-    def function(self, trusting: bool = False) -> Callable[[Any, Any], list[Any] | None]:
-        """Return `read(args, kwargs)`; a trusting one leaves it to the engine to look at shapes and dtypes."""
+    def function(self, given: bool = False, trusting: bool = False) -> Callable[[Any, Any], list[Any] | None]:
+        """Return `read(args, kwargs)`, which gives raw values, or what was `given`.
+
+        A trusting one leaves it to the engine to look at shapes and dtypes.
+        """
         lines = [line for line in self.lines if not (trusting and line in self._kinds)]
         body = "".join(f"    {line}\n" for line in lines)
-        return compiled(f"def run(args, kwargs):\n{body}    return [{', '.join(self.values)}]\n", self.names.scope)
+        found = ", ".join(self.given if given else self.values)
+        return compiled(f"def run(args, kwargs):\n{body}    return [{found}]\n", self.names.scope)
 
 
 def builder(

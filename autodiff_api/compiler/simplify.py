@@ -75,6 +75,25 @@ def simplified(program: Program, xp: Any) -> Program:
     return program
 
 
+def parted(program: Program, inputs: int, outputs: int) -> tuple[Program, Program]:
+    """Return a program in two: what needs its first `inputs` alone, and the rest, which goes on from that.
+
+    The first gives the first `outputs`, and what the second takes before the other inputs; this gives the others.
+    """
+    first, second, late = Program(), Program(), set(program.inputs[inputs:])
+    for i in program.instructions:
+        half = first if late.isdisjoint(i.operands) else second
+        half.instructions.append(i)
+        if half is second:
+            late.update(i.outputs)
+    wanted = program.outputs[outputs:]
+    uses = [*(x for i in second.instructions for x in i.operands), *variables_in(wanted)]
+    left = list(dict.fromkeys(x for x in uses if x not in late))
+    first.inputs, first.outputs = program.inputs[:inputs], [*program.outputs[:outputs], *left]
+    second.inputs, second.outputs = [*left, *program.inputs[inputs:]], wanted
+    return first, second
+
+
 def _become(i: Instruction, simpler: Simpler, facts: Facts) -> list[Instruction]:
     """Let an instruction be a simpler one; return those that come before it, for operands that are simpler ones too."""
     before: list[Instruction] = []

@@ -72,10 +72,11 @@ class State:
         for module in self.modules:
             for part in module.modules():
                 reader.check(f"{name(part)}.training is {part.training}")
-        for registry in look.registries:
+        modules = [part._modules for module in self.modules for part in module.modules() if part._modules]
+        for registry in (*modules, *look.registries):
             reader.check(f"len({name(registry)}) == {len(registry)}")
             for key, x in registry.items():
-                reader.check(f"{name(registry)}[{key!r}] is {name(x)}")
+                reader.check(f"{name(registry)}.get({key!r}) is {name(x)}")
         for x in look.tensors:
             x._grad = x._grad_or_none()
             reader.array(name(x), x, x._value)
@@ -110,6 +111,7 @@ def read_known(reader: Reader) -> Callable[[str, Any], None]:
         count = reader.take(expression)
         reader.check(f"{count}.__class__ is int or getattr({count}, 'shape', None) == ()")
         reader.values.append(count)
+        reader.given.append(count)
 
     return leaf
 

@@ -283,6 +283,75 @@ def test_a_parameter_written_to_between_calls(backend):
     close(program(data(0)[0]), other(data(0)[0]))
 
 
+def test_another_layer_is_seen_without_recording(backend):
+    model = net().eval()
+    program = ad.compile(model)
+    x = data(0)[0]
+    with ad.no_grad():
+        for _ in range(3):
+            program(x)
+        model.first = copy.deepcopy(model.first)
+        model.first.weight *= 2
+        close(program(x), model(x))
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_backward_goes_on_from_what_forward_left(times):
+    """The second call's forward is not computed again in backward; what it left is let go there."""
+    calls = []
+    x = ad.tensor(np.linspace(0.1, 1.0, 5), requires_grad=True)
+
+    @ad.compile
+    def f(x):
+        calls.append(1)
+        return (x.exp() * x.sin()).sum(), x.exp()
+
+    expected = np.exp(x.detach().numpy()) * (np.sin(x.detach().numpy()) + np.cos(x.detach().numpy()))
+    for _ in range(times):
+        x.grad = None
+        y, e = f(x)
+        y.backward(retain_graph=True)
+        close(x.grad, expected)
+        y.backward()  # from the beginning: what was left is gone
+        close(x.grad, 2 * expected)
+        close(e, x.exp())
+    assert len(calls) == f.traces == 2
+    y, _ = f(x)
+    (g,) = ad.autograd.grad(y, x, create_graph=True)
+    (h,) = ad.autograd.grad(g.sum(), x)
+    close(h, 2 * np.exp(x.detach().numpy()) * np.cos(x.detach().numpy()))
+
+
+def test_backward_is_that_of_the_parameters_before_they_changed():
+    """As for eager graphs: arrays that are held are never written into."""
+    model, other = net(), net()
+    program = ad.compile(model)
+    for k in range(3):
+        losses = [(f(data(k)[0]) ** 2).sum() for f in (program, other)]
+        with ad.no_grad():
+            for m in (model, other):
+                m.second.weight += 1.0
+        for m, loss in zip((model, other), losses, strict=True):
+            m.zero_grad()
+            loss.backward()
+        for p, q in zip(model.parameters(), other.parameters(), strict=True):
+            assert (p.grad is None) == (q.grad is None)
+            if p.grad is not None:
+                close(p.grad, q.grad)
+
+
+def test_hooks_on_saved_tensors_see_all_that_a_compiled_function_keeps():
+    x = ad.tensor(np.linspace(0.1, 1.0, 5), requires_grad=True)
+    f = ad.compile(lambda x: (x.exp() * x.sin()).sum())
+    for _ in range(3):
+        f(x).backward()
+    seen = []
+    with ad.autograd.graph.saved_tensors_hooks(lambda t: seen.append(t) or t.numpy(), ad.asarray):
+        y = f(x)
+    assert len(seen) == 1 and seen[0].shape == (5,)
+    y.backward()
+
+
 def test_a_compiled_model_is_differentiable_outside(backend):
     """loss.backward() after the call fills .grad of the parameters."""
     eager, compiled = pair("SGD momentum")
