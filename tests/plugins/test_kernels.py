@@ -238,6 +238,14 @@ MENDED = {
     "tanh",
 }
 
+TWO = [((A, A[:, :1]), {}), ((A, 2.0), {}), ((A.astype(np.int8), 3), {}), ((A.astype(np.int8), A), {})]
+STANDARD |= dict.fromkeys(["add", "maximum", "minimum", "multiply", "subtract"], TWO)
+STANDARD |= {"pow": [((np.abs(A), A[:, :1]), {}), ((np.abs(A), 0.5), {}), ((A, 2), {}), ((A.astype(np.int32), 3), {})]}
+BITS = [((A.astype(int), 5), {}), ((A > 0, A < 1), {})]
+TRUTHS = [((A > 0, A < 1), {}), ((A > 0, True), {})]
+for word in ("and", "or", "xor"):
+    STANDARD |= {f"bitwise_{word}": BITS, f"logical_{word}": TRUTHS}
+
 
 @pytest.mark.parametrize("name", STANDARD)
 def test_kernel_gives_what_the_namespace_gives(backend, name):

@@ -18,7 +18,7 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import control, convolution, linalg, network, special
+from . import arithmetic, control, convolution, linalg, network, special
 from .slices import padded
 
 PLAIN = (bool, int, float, complex, list, tuple)  # whose memory nobody else holds
@@ -217,6 +217,7 @@ BACKEND = Backend(
         "searchsorted": searchsorted,
         "setitem": setitem,
         "to_device": place,
+        **arithmetic.KERNELS,
         **convolution.KERNELS,
         **linalg.KERNELS,
         **network.KERNELS,
