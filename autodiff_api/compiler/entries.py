@@ -21,7 +21,7 @@ from ..trees import Tree, flatten, paths, unflatten
 from ..values import is_array
 from ..walks import reachable
 from .engines import Donation, Options, Run
-from .pure import Pure
+from .pure import Pure, raw
 from .reading import Reader, Static, Unreadable, builder, is_input
 from .state import Visit
 
@@ -154,7 +154,7 @@ class Entry:
         """Run the program and write what it changes."""
         on_ground = all(x._xp is self.xp for x in inputs if isinstance(x, Array))
         if on_ground and not (self.moving and mode().recording):
-            values = self._unshared([x._value if isinstance(x, Array) else x for x in inputs])
+            values = self._unshared(raw(inputs))
             self.direct, outputs = self.pure.program(values, self.donation)
             if not (self.moving and mode().recording):  # which the first trace has told
                 if self.ready is None:

@@ -95,7 +95,8 @@ class Pure:
             ctx.save_for_backward(*arrays)
             ctx.save_for_forward(*arrays)
             ctx.others = [None if isinstance(x, Array) else x for x in inputs]
-            ctx.left = None if halves is None else (halves, list(left))
+            ctx.left = (halves, left.copy()) if left else None
+            left.clear()  # the context alone has it, and lets it go
             if moving is not None:
                 ctx.mark_non_differentiable(*[y for k, y in enumerate(output) if k not in moving])
 

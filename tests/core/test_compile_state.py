@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -320,6 +321,25 @@ def test_backward_goes_on_from_what_forward_left(times):
     (g,) = ad.autograd.grad(y, x, create_graph=True)
     (h,) = ad.autograd.grad(g.sum(), x)
     close(h, 2 * np.exp(x.detach().numpy()) * np.cos(x.detach().numpy()))
+
+
+def test_what_forward_left_is_let_go_by_backward():
+    x = ad.tensor(np.linspace(0.1, 1.0, 1 << 17), requires_grad=True)
+    f = ad.compile(lambda x: (x.exp() * x.sin()).sum())
+    for _ in range(3):
+        f(x).backward()
+    x.grad = None
+    tracemalloc.start()
+    try:
+        y = f(x)
+        held = tracemalloc.get_traced_memory()[0]
+        y.backward()
+        after = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    size = x.numel() * 8
+    assert held > 0.9 * size  # it has left something
+    assert after < 1.1 * size  # the gradient, and no more
 
 
 def test_backward_is_that_of_the_parameters_before_they_changed():
