@@ -18,7 +18,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .backends import default_backend, get_backend, set_default_backend, use_backend
+from .backends import (
+    default_backend,
+    device,
+    devices,
+    get_backend,
+    get_default_device,
+    set_default_backend,
+    set_default_device,
+    use_backend,
+    use_device,
+)
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
 from .modes import (
@@ -53,10 +63,15 @@ if TYPE_CHECKING:  # what `_HOMES` and `_PACKAGES` say, for tools that read and 
     from .func import vhp as vhp
     from .func import vjp as vjp
     from .func import vmap as vmap
+    from .meshes import Mesh as Mesh
+    from .meshes import place as place
     from .nn.functional import log_softmax as log_softmax
     from .nn.functional import softmax as softmax
     from .random import *  # noqa: F403
+    from .storing import load as load
+    from .storing import save as save
     from .tensors import Tensor
+    from .waiting import synchronize as synchronize
 
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
@@ -75,33 +90,43 @@ _HOMES = {
     **dict.fromkeys(_CONTROL, "control"),
     **dict.fromkeys(_FUNC, "func"),
     **dict.fromkeys(_RANDOM, "random"),
+    "Mesh": "meshes",
     "Tensor": "tensors",
     "checkpoint": "checkpointing",
     "compile": "compiler",
     "custom_jvp": "custom",
     "custom_vjp": "custom",
     "draw": "drawing",
+    "load": "storing",
     "log_softmax": "nn.functional",
     "namespace": "binding",
     "op": "declare",
+    "place": "meshes",
+    "save": "storing",
     "softmax": "nn.functional",
     "summary": "drawing",
+    "synchronize": "waiting",
 }
 
 __all__ = [
     "Tensor",
     "autograd",
     "default_backend",
+    "device",
+    "devices",
     "enable_grad",
     "get_backend",
+    "get_default_device",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "namespace",
     "no_grad",
     "set_default_backend",
+    "set_default_device",
     "set_grad_enabled",
     "use_backend",
+    "use_device",
     *_errors,
 ]
 

@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("backend", help="the name of an installed backend")
     command.add_argument("--device", help="check on this device only, by the name that it prints")
     command.add_argument("--dtypes", nargs="+", help="check these only: float32 float64 complex64 complex128")
+    command.add_argument("--functions", nargs="+", metavar="NAME", help="check these only: exp linalg.svd")
     command.add_argument("--json", metavar="FILE", help="write the matrix as JSON, for tools")
     command.add_argument("--markdown", metavar="FILE", help="write the matrix as a page")
     command.set_defaults(run=conformance)
@@ -64,7 +65,7 @@ def conformance(options: argparse.Namespace) -> int:
     from autodiff_api.testing.report import Report
 
     try:
-        checks = Checks.of(options.backend, options.device, options.dtypes)
+        checks = Checks.of(options.backend, options.device, options.dtypes, options.functions)
     except AutodiffError as error:  # what was asked for is not there
         print(error, file=sys.stderr)
         return 2

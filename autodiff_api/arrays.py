@@ -84,7 +84,10 @@ class Array:
     @property
     def device(self) -> Any:
         """Where the data lives; None while a compiler traces."""
-        return getattr(self._value, "device", None)
+        value: Any = self._value
+        if hasattr(type(value), "device") or not isinstance(value, self._xp._backend.array_types):
+            return getattr(value, "device", None)
+        return self._xp._backend.devices()[0]  # of an engine whose arrays don't say, there is one
 
     @property
     def requires_grad(self) -> bool:

@@ -29,8 +29,8 @@ def find(name: str) -> tuple[Any, bool]:
         raise AttributeError(f"module 'autodiff_api' has no attribute {name!r}")
     if name in spellings.METHODS:
         return spellings.method(name), True
-    if name in ("device", "is_tensor"):
-        return getattr(spellings, name), True
+    if name == "is_tensor":
+        return spellings.is_tensor, True
     standard = spellings.FUNCTIONS.get(name) or spellings.DTYPES.get(name) or name
     if standard in CREATION:
         return creator(standard), True

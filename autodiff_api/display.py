@@ -32,10 +32,13 @@ def describe(x: Any) -> str:
 
 
 def _values(x: Any, value: Any) -> str:
+    engine, hidden = x._xp._engine(), f"<{type(value).__name__}>, shape={tuple(x.shape)}"
+    if engine.lazy:
+        return hidden
     try:
-        host = x._xp._engine().to_numpy(value)
+        host = engine.to_numpy(value)
     except Exception:  # a tracer has no values yet: show what it is
-        return f"<{type(value).__name__}>, shape={tuple(x.shape)}"
+        return hidden
     if host.size == 0:
         return f"[], shape={tuple(x.shape)}" if x.ndim != 1 else "[]"
     if host.dtype.kind == "V":  # bfloat16 and its like, which NumPy's formatter takes for integers

@@ -21,6 +21,7 @@ __all__ = [
     "BackendUnavailableError",
     "BatchingError",
     "CheckpointError",
+    "CheckpointFileError",
     "CompileError",
     "ConvergenceError",
     "DataError",
@@ -73,6 +74,10 @@ class MissingRuleError(GradientError, NotImplementedError):
 
 class CheckpointError(GraphError):
     """A checkpointed function did something else when it was run again."""
+
+
+class CheckpointFileError(AutodiffError, RuntimeError, ValueError):
+    """A file of saved tensors is damaged, cut short, or made to do harm."""
 
 
 class GradcheckError(AutodiffError, RuntimeError):

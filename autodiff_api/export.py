@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from .arrays import Array
 from .display import describe
 from .errors import DetachWarning, GradientError, GraphError, ShapeError
@@ -63,15 +65,26 @@ class Export(Array):
         dl_device: Any = None,
         copy: Any = None,
     ) -> Any:
-        if self._node is not None and mode().recording:
-            raise BufferError("Can't export Tensors that require gradient, use tensor.detach()")
+        value = self._lent()
         if max_version is not None and max_version < (1, 0):
             max_version = None  # by the protocol the same: the kind of capsule that has no version
+        if isinstance(value, np.ndarray) and max_version is not None:
+            value = value.view()
+            value.flags.writeable = False  # which this kind of capsule can say
+        elif copy is None and isinstance(value, self._xp._backend.array_types) and not self._xp._backend.immutable:
+            value = self._xp._lower.clone(value)  # whoever writes into what he is given shall not change a graph
         wanted = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
-        return self._xp._lower.asarray(self._value).__dlpack__(**{k: v for k, v in wanted.items() if v is not None})
+        return value.__dlpack__(**{k: v for k, v in wanted.items() if v is not None})
+
+    def _lent(self) -> Any:
+        """Return the value, for somebody who won't write into it."""
+        if self._node is not None and mode().recording:
+            raise BufferError("Can't export Tensors that require gradient, use tensor.detach()")
+        value = self._xp._lower.asarray(self._value)
+        return value if hasattr(value, "__dlpack__") else self._xp._backend.to_numpy(value)  # a lazy one is computed
 
     def __dlpack_device__(self) -> Any:
-        return self._xp._lower.asarray(self._value).__dlpack_device__()
+        return self._lent().__dlpack_device__()
 
     def __bool__(self) -> bool:
         if self.size != 1:

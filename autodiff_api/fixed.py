@@ -32,7 +32,8 @@ class Fixed(Array):
         if cls._is_held(obj):
             return cls._stacked(obj, dtype, device)
         if not isinstance(obj, cls):
-            return xp._new(xp._lower.asarray(obj, dtype=dtype, copy=copy), device)
+            own = isinstance(obj, xp._array_types)
+            return xp._new(xp._lower.asarray(obj, dtype=dtype, copy=copy), device if own else xp._home(device))
         if dtype is not None and obj.dtype != dtype:
             obj = xp.astype(obj, dtype)
         return obj if device is None else xp.to_device(obj, device)

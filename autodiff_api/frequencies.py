@@ -8,6 +8,7 @@ from typing import Any
 class Frequencies:
     """What a namespace's `fft` has beside its ops: methods called `_fft_` and the function's name."""
 
+    _home: Any
     _lower: Any
     _new: Any
 
@@ -27,7 +28,7 @@ class Frequencies:
         >>> ad.fft.fftfreq(4, d=0.5)
         tensor([ 0.0,  0.5, -1.0, -0.5])
         """
-        return self._new(self._lower.fft.fftfreq(n, d=d, dtype=dtype), device, requires_grad)
+        return self._new(self._lower.fft.fftfreq(n, d=d, dtype=dtype), self._home(device), requires_grad)
 
     def _fft_rfftfreq(
         self,
@@ -45,6 +46,6 @@ class Frequencies:
         >>> ad.fft.rfftfreq(4, d=0.5)
         tensor([0.0, 0.5, 1.0])
         """
-        return self._new(self._lower.fft.rfftfreq(n, d=d, dtype=dtype), device, requires_grad)
+        return self._new(self._lower.fft.rfftfreq(n, d=d, dtype=dtype), self._home(device), requires_grad)
 
     _fft_fftfreq.__name__, _fft_rfftfreq.__name__ = "fftfreq", "rfftfreq"

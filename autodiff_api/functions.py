@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arrays import kinds_in
+import numpy as np
+
+from .arrays import Array, kinds_in
 from .axes import one_axis
+from .backends import backend_of, default_device
 from .errors import ArgumentError, ShapeError
 from .inspection import FloatLimits, Inspection, IntegerLimits, device_of, float_limits, integer_limits
 
@@ -28,6 +31,10 @@ class Functions:
     def _device(self, device: Any) -> Any:
         return None if device is None else device_of(self._lower, self._backend, device)
 
+    def _home(self, device: Any) -> Any:
+        """Return the device that was asked for, else the one that is chosen for new arrays; None is the engine's."""
+        return default_device(self._backend.name) if device is None else self._device(device)
+
     def arange(
         self,
         start: Any,
@@ -40,7 +47,7 @@ class Functions:
         requires_grad: bool = False,
     ) -> Any:
         """Return evenly spaced numbers from `start` (included) to `stop` (excluded)."""
-        value = self._lower.arange(start, stop, step, dtype=dtype, device=self._device(device))
+        value = self._lower.arange(start, stop, step, dtype=dtype, device=self._home(device))
         return self._new(value, requires_grad=requires_grad)
 
     def asarray(
@@ -63,7 +70,7 @@ class Functions:
 
     def empty(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """Return an array of `shape` whose values are arbitrary."""
-        value = self._lower.empty(shape, dtype=dtype, device=self._device(device))
+        value = self._lower.empty(shape, dtype=dtype, device=self._home(device))
         return self._new(value, requires_grad=requires_grad)
 
     def eye(
@@ -78,23 +85,39 @@ class Functions:
         requires_grad: bool = False,
     ) -> Any:
         """Return a matrix with ones on the k-th diagonal."""
-        value = self._lower.eye(n_rows, n_cols, k=k, dtype=dtype, device=self._device(device))
+        value = self._lower.eye(n_rows, n_cols, k=k, dtype=dtype, device=self._home(device))
         return self._new(value, requires_grad=requires_grad)
 
     def from_dlpack(self, x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-        """Return the array behind a DLPack producer, as a leaf; the memory is shared where `copy` allows.
+        """Return the array behind a DLPack producer, as a leaf.
 
-        Raises BufferError for a tensor that requires grad, and where `copy=False` can't be kept.
+        The memory is shared where the engines can (JAX: where it is aligned to 64 bytes) and nobody writes into it:
+        that of tensors, of any backend, and of engines whose arrays are immutable. What its owner could write into is
+        copied, or gradients would be wrong without a word; with `copy=False` it is shared, and must not be written
+        into. Raises BufferError for a tensor that requires grad, and where `copy=False` can't be kept.
         """
         if not isinstance(x, self.array_class):
-            wanted = {"device": self._device(device), "copy": copy}
-            return self._new(self._lower.from_dlpack(x, **{k: v for k, v in wanted.items() if v is not None}))
+            return self._new(self._taken(x, self._device(device), copy))
         if x.requires_grad or getattr(x, "_tangent", None) is not None:
             raise BufferError("from_dlpack: Can't export Tensors that require gradient, use tensor.detach()")
         y = x.detach() if device is None else self.asarray(x.detach(), device=device)
         if copy is False and y.device != x.device:
             raise BufferError(f"from_dlpack: {x.device} to {y.device} takes a copy; leave copy=False out")
         return y.clone() if copy else y
+
+    def _taken(self, x: Any, device: Any, copy: bool | None) -> Any:
+        """Return the array of another library or backend as one of the namespace below."""
+        lent, owner = hasattr(x, "_lent"), backend_of(x)
+        held = x._lent() if lent else x
+        if copy is None and not lent and not isinstance(x, Array) and not (owner is not None and owner.immutable):
+            copy = True
+        wanted = {k: v for k, v in {"device": device, "copy": copy}.items() if v is not None}
+        try:
+            return self._lower.from_dlpack(held, **wanted)
+        except BufferError:  # memory that may not be written into, which older engines can't be told
+            if copy is False or not isinstance(x, Array | np.ndarray):
+                raise
+            return self._lower.asarray(np.array(x), device=device)
 
     def full(
         self,
@@ -110,7 +133,7 @@ class Functions:
         if isinstance(fill_value, own.array_class):
             x = own.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape))
             return own.asarray(x.clone(), dtype=dtype, device=device, requires_grad=requires_grad)
-        value = self._lower.full(shape, fill_value, dtype=dtype, device=self._device(device))
+        value = self._lower.full(shape, fill_value, dtype=dtype, device=self._home(device))
         return self._new(value, requires_grad=requires_grad)
 
     def linspace(
@@ -131,18 +154,18 @@ class Functions:
         if ends:
             steps = own.linspace(0, 1, num, dtype=dtype or own.result_type(*ends), device=device, endpoint=endpoint)
             return own.asarray(start + (stop - start) * steps, dtype=dtype, requires_grad=requires_grad)
-        where = self._device(device)
+        where = self._home(device)
         value = self._lower.linspace(start, stop, num, dtype=dtype, device=where, endpoint=endpoint)
         return self._new(value, requires_grad=requires_grad)
 
     def ones(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """Return an array of ones."""
-        value = self._lower.ones(shape, dtype=dtype, device=self._device(device))
+        value = self._lower.ones(shape, dtype=dtype, device=self._home(device))
         return self._new(value, requires_grad=requires_grad)
 
     def zeros(self, shape: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """Return an array of zeros."""
-        value = self._lower.zeros(shape, dtype=dtype, device=self._device(device))
+        value = self._lower.zeros(shape, dtype=dtype, device=self._home(device))
         return self._new(value, requires_grad=requires_grad)
 
     def _like(self, name: str, x: Any, dtype: Any, device: Any, requires_grad: bool, *fill: Any) -> Any:
@@ -211,7 +234,7 @@ class Functions:
 
     def __array_namespace_info__(self) -> Any:
         """Return the standard's inspection object: devices, dtypes, capabilities."""
-        return Inspection(self._lower, self._backend)
+        return Inspection(self._lower, self._backend, self._home(None))
 
     def can_cast(self, from_: Any, to: Any, /) -> bool:
         """Tell whether the standard's promotion rules allow a cast."""

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import starmap
 from typing import Any
 
-from .errors import GradientError, HookError
+from .errors import DeviceMismatchError, GradientError, HookError
 from .graph import Edge, Leaf, hooks_of, sharers
 from .modes import MODE, mode, no_grad, replace_mode
-from .walks import Walk
+from .walks import Walk, laid_out
 
 _commit_lock = threading.RLock()
 
@@ -57,7 +57,8 @@ def backward(
         if node.__class__ is Leaf:
             owners.append((node.tensor(), t))
     if targets is not None:
-        owners += [(x, found[x._node]) for x in targets if x._node in found and not x.is_leaf]
+        inner = [x for x in targets if x._node in found and not x.is_leaf]
+        owners += [(x, laid_out(found[x._node], x._value, x._xp._backend)) for x in inner]
     t = None
     found.clear()
     accumulate(owners, create_graph)
@@ -105,6 +106,7 @@ def grad(
     for x in targets:
         t = found.get(x._node)
         if t is not None:
+            t = laid_out(t, x._value, x._xp._backend)
             if over is not None:
                 t = t._value if t._hidden else over._lower.broadcast_to(t._value, (*many, *t.shape))
             results.append(t if create_graph else x._xp.array_class._make(t))
@@ -230,8 +232,21 @@ def _seed(i: int, x: Any, t: Any, create: bool, over: Any) -> Any:
                 f"grad_output[{i}] is {t.dtype} but output[{i}] is {x.dtype}; a real output has a real gradient"
             )
         t = xp.astype(t, x.dtype)
+    if over is None and None not in (t.device, x.device) and t.device != x.device:
+        _check_device(i, x, t)
     t = t if create else t._value
     return t if over is None else over.array_class._make(t, True)
+
+
+def _check_device(i: int, x: Any, t: Any) -> None:
+    """Raise for a cotangent that an engine can't compute with, where the output is; some arrays go with all."""
+    try:
+        x._xp._lower.add(x._value, t._value)
+    except (RuntimeError, ValueError) as error:
+        raise DeviceMismatchError(
+            f"grad_output[{i}] is on device {t.device} and output[{i}] on {x.device}; move it there with "
+            "gradient.to_device(output.device)"
+        ) from error
 
 
 def _node_of(x: Any, where: str) -> Edge:

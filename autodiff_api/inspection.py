@@ -48,8 +48,9 @@ def _named(lower: Any, dtype: Any) -> Any:
 class Inspection:
     """The answers of a backend to the standard's questions, in the standard's own forms."""
 
-    def __init__(self, lower: Any, backend: Any) -> None:
+    def __init__(self, lower: Any, backend: Any, chosen: Any = None) -> None:
         self._lower, self._backend, self._engine = lower, backend, lower._namespace.__array_namespace_info__()
+        self._chosen = chosen  # the device that a user wants new arrays on
 
     def capabilities(self) -> dict[str, Any]:
         """Return what the backend can do: "boolean indexing", "data-dependent shapes", "max dimensions".
@@ -62,10 +63,12 @@ class Inspection:
 
     def default_device(self) -> Any:
         """Return the device of arrays that are made without naming one."""
-        return self._lower.empty((), dtype=self._lower.bool).device
+        x = self._lower.empty((), dtype=self._lower.bool)
+        return getattr(x, "device", self._backend.devices()[0]) if self._chosen is None else self._chosen
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, Any]:
         """Return the dtypes of arrays that are made without naming one, by kind."""
+        device = self._chosen if device is None else device
         return dict(self._engine.default_dtypes(device=device_of(self._lower, self._backend, device)))
 
     def devices(self) -> tuple[Any, ...]:
@@ -78,5 +81,10 @@ class Inspection:
 
 
 def device_of(lower: Any, backend: Any, device: Any) -> Any:
-    """Return the engine's own object for a device, which may be given by its name; None stays None."""
-    return None if device is None else backend.place(lower.empty((), dtype=lower.bool), device).device
+    """Return the engine's own object for a device, or a layout over several, which may be given by its name.
+
+    None stays None.
+    """
+    if not isinstance(device, str):
+        return device
+    return getattr(backend.place(lower.empty((), dtype=lower.bool), device), "device", device)

@@ -75,6 +75,8 @@ def index_value(cls: Any) -> Callable[[Any], Any]:
 
 
 def _is_concrete_integer(value: Any) -> bool:
+    if "bool" in str(getattr(value, "dtype", "")):  # of which Dask has an index
+        return False
     try:
         value.__index__()
     except Exception:  # a bool, a float, or a tracer, whose index is not known yet

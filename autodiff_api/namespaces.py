@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import inspect
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import RLock
@@ -22,7 +22,16 @@ from weakref import WeakSet
 from .arrays import Array
 from .axes import axis_error
 from .backends import Backend, Keeping, backend_of
-from .errors import AutodiffError, AxisError, BackendMismatchError, CompileError, LinAlgError, OperandError, ShapeError
+from .errors import (
+    AutodiffError,
+    AxisError,
+    BackendMismatchError,
+    CompileError,
+    DeviceMismatchError,
+    LinAlgError,
+    OperandError,
+    ShapeError,
+)
 from .extras import ALIASES, Extras
 from .frequencies import Frequencies
 from .functions import Functions
@@ -144,7 +153,10 @@ class Lower:
         for name in ("complex64", "complex128"):
             dtype = getattr(self._namespace, name, NotImplemented)
             with contextlib.suppress(TypeError):
-                dtype = dtype if normal is None else normal(dtype)
+                if normal is not None:
+                    dtype = normal(dtype)
+                elif isinstance(dtype, type):  # Dask's are NumPy's classes, and it has no `dtype`
+                    dtype = self.zeros((0,), dtype=dtype).dtype
             found.append(dtype)
         return found[0], found[1]
 
@@ -320,7 +332,10 @@ class Bound:
             return float(x)
         if isinstance(x, complex):
             return complex(x)
-        if isinstance(x, self.xp._array_types) or (x is None and self.op.name in OPTIONAL):
+        if isinstance(x, self.xp._array_types):
+            admit = self.xp._backend.admit
+            return x if admit is None else admit(x)
+        if x is None and self.op.name in OPTIONAL:
             return x
         own = getattr(type(x), "_xp", None)
         if isinstance(own, Namespace) and own.above(self.array) is self.xp and not x.requires_grad:
@@ -344,11 +359,12 @@ class Bound:
         IndexError about something other than an axis.
         """
         astray = isinstance(error, IndexError) and isinstance(error, ValueError)  # NumPy's own AxisError
-        stuck = type(error).__name__ == "LinAlgError"
-        plain = astray or stuck or type(error) in (IndexError, TypeError, ValueError)
+        stuck = type(error).__name__.endswith("LinAlgError")
+        plain = astray or stuck or type(error) in self.xp._backend.refusals
         if isinstance(error, AutodiffError) or not plain:
             return
         name, shapes = self.op.name, [tuple(v.shape) for v in values if hasattr(v, "shape")]
+        blame_devices(name, (values, statics), error)
         if stuck:
             raise LinAlgError(f"{name} of shapes {', '.join(map(str, shapes))}: {error}") from error
         if not values:
@@ -398,6 +414,28 @@ class Bound:
         return operator.attrgetter(self.op.name)(above)(*args, **(kwargs or {}))
 
 
+def blame_devices(name: str, operands: Any, error: Exception) -> None:
+    """Raise one error on every backend if an engine refused arrays since they are on different devices."""
+    if "device" not in str(error).lower():
+        return
+    found: dict[str, Any] = {str(where): where for where in devices_in(operands)}
+    if len(found) > 1:
+        first, second, *_ = found
+        raise DeviceMismatchError(
+            f"{name}: an array on device {first} met one on {second}; move one of them, for example with "
+            f"x.to_device(y.device), or place both with device="
+        ) from error
+
+
+def devices_in(x: Any) -> Iterator[Any]:
+    """Yield the devices of arrays, which may be in tuples and lists."""
+    if isinstance(x, tuple | list):
+        for part in x:
+            yield from devices_in(part)
+    elif hasattr(x, "shape") and getattr(x, "device", None) is not None:
+        yield x.device
+
+
 def as_backend(xp: Namespace) -> Backend:
     """Return a namespace of one array type as a backend, for another array type to stand on.
 
@@ -410,6 +448,7 @@ def as_backend(xp: Namespace) -> Backend:
         array_types=(xp.array_class, *xp._array_types),
         kernels={},
         keeping={},
+        admit=None,
         place=lambda x, device: xp.asarray(x, device=device),
         to_numpy=lambda x: x.numpy(force=True),
         immutable=False,

@@ -81,7 +81,7 @@ def unary(bound: Bound, foreign: Function) -> Function:
                 return foreign(x, (x,))
         try:
             out = kernel(value)
-        except (TypeError, ValueError) as error:
+        except (RuntimeError, TypeError, ValueError) as error:
             bound.explain((value,), (), error)
             raise
         result = new(tensor)
@@ -126,7 +126,7 @@ def binary(bound: Bound, foreign: Function) -> Function:
                 return foreign(x2, (x1, x2))
         try:
             out = kernel(v1, v2)
-        except (TypeError, ValueError) as error:
+        except (RuntimeError, TypeError, ValueError) as error:
             bound.blame_shapes(v1, v2, error)
             raise
         result = new(tensor)
@@ -170,7 +170,7 @@ def constant(bound: Bound) -> Function:
                 return bound.hand_on(v, args, kwargs)
         try:
             out = kernel(*values, **given)
-        except (IndexError, TypeError, ValueError) as error:
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
             bound.explain(values, tuple(map(given.get, bound.op.statics)), error)
             raise
         return tuple(map(tensor._make, out)) if isinstance(out, tuple | list) else tensor._make(out)
@@ -191,7 +191,7 @@ def comparison(bound: Bound, foreign: Function) -> Function:
             return foreign(x2, (x1, x2))
         try:
             return make(kernel(v1, v2))
-        except (TypeError, ValueError) as error:
+        except (RuntimeError, TypeError, ValueError) as error:
             bound.blame_shapes(v1, v2, error)
             raise
 
@@ -227,7 +227,7 @@ class Single(Recorder):
         bound = self.bound
         try:
             out = bound.invoke(bound.kernel, (value,), statics)
-        except (IndexError, TypeError, ValueError) as error:
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
             bound.explain((value,), statics, error)
             raise
         if node is None or not self.takes_gradient(out.dtype):
@@ -247,7 +247,7 @@ class Single(Recorder):
         assert result is not None
         try:
             out = result(*bound.invoke(bound.kernel, (value,), statics))
-        except (IndexError, TypeError, ValueError) as error:
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
             bound.explain((value,), statics, error)
             raise
         if node is None:

@@ -44,7 +44,7 @@ class Several(Recorder):
             own = own and isinstance(x, tensor)
         try:
             out = bound.invoke(bound.kernel, values, statics)
-        except (IndexError, TypeError, ValueError) as error:
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
             bound.explain(values, statics, error)
             raise
         result, make = bound.op.result, tensor._make
@@ -89,7 +89,7 @@ def maker({names}):
         _recording = _like is not None and _mode().recording
         try:
             {run}
-        except (IndexError, TypeError, ValueError) as _error:
+        except (IndexError, RuntimeError, TypeError, ValueError) as _error:
             _explain(({values},), ({statics}), _error)
             raise
         if not _recording or not _takes_gradient(_out.dtype):

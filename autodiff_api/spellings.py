@@ -45,11 +45,6 @@ def method(name: str) -> Callable[..., Any]:
     return call
 
 
-def device(name: Any) -> Any:
-    """Return what names a device: `device("cpu")` is `"cpu"`."""
-    return name
-
-
 def is_tensor(x: Any) -> bool:
     """Tell whether `x` is a tensor of this library."""
     return hasattr(type(x), "_xp")

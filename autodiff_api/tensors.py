@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from . import gradients
+from .backends import backend_of
 from .errors import DataError, GradientError, GraphError
 from .export import Export
 from .graph import Edge, HookHandle, Leaf, Node, eager_leaves, hooks_of, is_inexact
@@ -67,14 +68,20 @@ class Tensor(InPlace, Export):
                     raise ValueError(f"asarray: can't cast {x.dtype} to {dtype} without a copy; leave copy=False out")
                 x = xp.astype(x, dtype)
             if device is not None:
-                x = xp.to_device(x, xp._backend.place(x._value, device).device)
+                x = xp.to_device(x, getattr(xp._backend.place(x._value, device), "device", device))
             return xp.clone(x) if copy and x is obj else x
         if cls._is_held(obj):
             return cls._stacked(obj, dtype, device)
         own = isinstance(obj, xp._array_types)
+        if own and xp._backend.admit is not None:
+            obj = xp._backend.admit(obj)
+        if not own and hasattr(obj, "__dlpack__") and (owner := backend_of(obj)) is not None:
+            obj = owner.to_numpy(obj)  # another engine's: through the host, too
         if copy is None and not (own and xp._backend.immutable):
             copy = True  # of what others could write into
         value = _numbers(obj, xp, dtype, copy)
+        if device is None and not own:
+            device = xp._home(None)
         if device is not None:
             value = xp._backend.place(value, device)
         return cls._make(value)

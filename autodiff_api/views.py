@@ -121,7 +121,7 @@ def viewer(view_class: Any, recorder: Single) -> Callable[[Any, tuple[Any, ...]]
             root, value, node = x, x._value, x._node
         try:
             out = invoke(kernel, (value,), statics)
-        except (IndexError, TypeError, ValueError) as error:
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
             bound.explain((value,), statics, error)
             raise
         recording = mode().recording

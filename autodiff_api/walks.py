@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
@@ -36,6 +37,8 @@ class Walk(HookCalls):
     over the one that the pass would compute in: that of the cotangents, when many are carried back at once.
     """
 
+    join: Callable[[Any, Any], Any] | None = None  # adds cotangents, where they may lie in different ways
+
     def __init__(
         self,
         keep: bool,
@@ -56,6 +59,8 @@ class Walk(HookCalls):
     def run(self, seeds: list[tuple[Edge, Any]]) -> dict[Edge, Any]:
         """Carry the seeds back and return the cotangents found, hooks applied."""
         self.roots = [node for node, _ in seeds]
+        backend = self.roots[0].array._xp._backend if seeds else None
+        self.join = None if backend is None or backend.layout_of is None else partial(joined, backend)
         self.needed = needed = None if self.wanted is None else leading_to(self.roots, self.wanted)
         uses = self._uses_of_eager_leaves()
         pending: dict[Edge, Any] = {}
@@ -64,7 +69,7 @@ class Walk(HookCalls):
             if needed is not None and node not in needed:
                 continue
             if node in pending:
-                pending[node] = pending[node] + t
+                pending[node] = pending[node] + t if self.join is None else self.join(pending[node], t)
             else:
                 pending[node] = t
                 if isinstance(node, Node):
@@ -87,6 +92,7 @@ class Walk(HookCalls):
     ) -> None:
         """Visit nodes, latest first: when the latest is due, all that use it have been visited."""
         keep, create, freed, over, watched = self.keep, self.create, self.freed, self.over, bool(self.watchers)
+        join = self.join
         while heap:
             node: Any = heappop(heap)[1]
             t = pending.pop(node)
@@ -130,10 +136,10 @@ class Walk(HookCalls):
                             continue  # what else arrives there is complete at the end, at the latest
                         g = settle(g, edge, xp, recipe)
                     if edge is follow:
-                        t = t + g
+                        t = t + g if join is None else join(t, g)
                     elif edge in pending:
                         # Popped, it is held by nobody else, if it was unshared: NumPy then adds to large ones in place.
-                        pending[edge] = pending.pop(edge) + g
+                        pending[edge] = pending.pop(edge) + g if join is None else join(pending[edge], g)
                     elif edge.__class__ is Leaf:
                         pending[edge] = g
                     elif follow is None:
@@ -200,6 +206,7 @@ class Walk(HookCalls):
             t = self.on(leaf, t)
             if accumulates:
                 t = self.before(leaf, t)
+        t = laid_out(t, leaf.value, leaf.array._xp._backend)
         if accumulates and leaf in eager_leaves:
             self.finish(leaf, t)  # type: ignore[misc]
             self.behind(leaf, (), t)
@@ -249,6 +256,35 @@ def unbroadcast(g: Any, shape: tuple[int, ...], xp: Any, recipe: Recipe) -> Any:
         g = xp.sum(g, axis=tuple(range(extra)))
     stretched = tuple(i for i, (n, m) in enumerate(zip(shape, g.shape, strict=True)) if n == 1 and m != 1)
     return xp.sum(g, axis=stretched, keepdims=True) if stretched else g
+
+
+def joined(backend: Any, t: Any, g: Any) -> Any:
+    """Add two cotangents of one array, which an engine may refuse because they lie over a mesh in different ways."""
+    try:
+        return t + g
+    except Exception:
+        same = laid_out(g, raw(t), backend)
+        if same is g:
+            raise
+    return t + same
+
+
+def raw(x: Any) -> Any:
+    """Return the engine's array at the bottom of any other."""
+    while isinstance(x, Array):
+        x = x._value
+    return x
+
+
+def laid_out(t: Any, like: Any, backend: Any) -> Any:
+    """Return a cotangent that lies over a mesh of devices as the value does that it belongs to."""
+    there = None if backend.layout_of is None else backend.layout_of(like)
+    if there is None:
+        return t
+    x = raw(t)
+    if x.shape != like.shape or backend.layout_of(x) == there:  # the other shape: many cotangents at once
+        return t
+    return t._xp.to_device(t, there) if isinstance(t, Array) else backend.place(t, there)
 
 
 def held(value: Any, xp: Any) -> Any:

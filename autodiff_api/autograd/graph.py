@@ -52,6 +52,7 @@ class GradientEdge:
     size = property(lambda self: math.prod(self._node.shape))
     _xp = property(lambda self: self._node.array._xp)
     is_leaf = True  # `backward(inputs=...)` stores no `.grad` here
+    device = None  # as of arrays that go with those of any
 
     @property
     def _value(self) -> Any:

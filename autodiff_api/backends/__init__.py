@@ -9,6 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff_api.backends.backend import Availability, Backend, BackendSpec, Kernel, requires
+from autodiff_api.backends.defaults import (
+    default_device,
+    device,
+    devices,
+    get_default_device,
+    set_default_device,
+    use_device,
+)
 from autodiff_api.backends.hookspecs import PLUGIN_API, Op, hookimpl
 from autodiff_api.backends.keeping import Keeping
 from autodiff_api.backends.registry import (
@@ -34,13 +42,19 @@ __all__ = [
     "backend_of",
     "declare_op",
     "default_backend",
+    "default_device",
+    "device",
+    "devices",
     "extra_ops",
     "get_backend",
+    "get_default_device",
     "hookimpl",
     "list_backends",
     "requires",
     "set_default_backend",
+    "set_default_device",
     "use_backend",
+    "use_device",
 ]
 
 

@@ -109,6 +109,12 @@ class Backend:
     untraceable: tuple[type[Exception], ...] = ()
     """The errors of a function that `compile` can't compile, since it asks for values that only a run of it knows."""
 
+    refusals: tuple[type[Exception], ...] = (IndexError, TypeError, ValueError)
+    """The errors by which the engine refuses operands, each itself: they become one error on every backend."""
+
+    admit: Callable[[Any], Any] | None = None
+    """Gives a raw array that a user brings as it is computed with, or raises: where arrays may be more than values."""
+
     number: Callable[[Any], Any] | None = None
     """Gives a Python number as an array that functions of `compile` take for it: one that is given again and again,
     such as a learning rate, then goes to the device once. It promotes like the number.
@@ -131,10 +137,15 @@ class Backend:
     """
 
     synchronize: Callable[[Any], Any] | None = None
-    """Waits until a raw array is computed, for engines that run asynchronously."""
+    """Waits until the raw arrays in a list are computed, for engines that run asynchronously, or when asked."""
 
     immutable: bool = False
     """Whether nobody can write into an array: then one that a user holds need not be copied to be kept."""
+
+    lazy: bool = False
+    """Whether arrays are computed only when somebody asks for their values: then neither printing nor a look for what
+    may be wrong with them asks.
+    """
 
     quiet: Callable[[], AbstractContextManager[Any]] | None = None
     """``with quiet():`` silences warnings about floating-point errors, for engines that issue them: where a
@@ -149,10 +160,22 @@ class Backend:
     function of a list of operands gives; ``while_loop(condition, body, carry)`` gives the last carry.
     """
 
+    mesh: Callable[[Mapping[str, int], Sequence[Any] | None, bool], Any] | None = None
+    """``mesh(axes, devices, explicit)`` gives the engine's mesh of devices, whose axes have names and lengths."""
+
+    layout: Callable[[Any, tuple[Any, ...]], Any] | None = None
+    """``layout(mesh, spec)`` gives how arrays lie over a mesh, which `place` and ``device=`` take like a device."""
+
+    layout_of: Callable[[Any], Any] | None = None
+    """Gives the layout of a raw array; None for one that lies on no mesh. Gradients get that of what they belong to."""
+
     gaps: Mapping[str, str] = field(default_factory=dict)
     """What the backend is known not to do, each with the reason: "function", "function:law" or
     "function:law:dtype", as `python -m autodiff_api conformance` names them. A gap that has closed fails there.
     """
+
+    borrowed: Mapping[str, str] = field(default_factory=dict)
+    """Which kernels other plugins offered: the name of the op -> the plugin. The host fills it in."""
 
     def __post_init__(self) -> None:
         """Refuse a backend that would fail in the middle of somebody's computation."""
@@ -165,6 +188,8 @@ class Backend:
             to_numpy=(callable(self.to_numpy), "a function"),
             register_array=(callable(self.register_array or print), "a function or None"),
             compile=(callable(self.compile or print), "a function or None"),
+            refusals=(_is_tuple_of(type, self.refusals), "a tuple of types"),
+            admit=(callable(self.admit or print), "a function or None"),
             number=(callable(self.number or print), "a function or None"),
             synchronize=(callable(self.synchronize or print), "a function or None"),
             untraceable=(_is_tuple_of(type, self.untraceable), "a tuple of types"),
@@ -173,7 +198,11 @@ class Backend:
             keeping=(_is_table_of(Keeping, self.keeping), "a mapping of op names to Keeping"),
             quiet=(callable(self.quiet or print), "a function or None"),
             control=(is_kernel_table(self.control), "a mapping of names to functions"),
+            mesh=(callable(self.mesh or print), "a function or None"),
+            layout=(callable(self.layout or print), "a function or None"),
+            layout_of=(callable(self.layout_of or print), "a function or None"),
             gaps=(_is_table_of_texts(self.gaps), "a mapping of names to reasons"),
+            borrowed=(_is_table_of_texts(self.borrowed), "a mapping of op names to plugins"),
         )
 
 

@@ -27,12 +27,16 @@ from typing import Any, Protocol, TypeVar
 
 from autodiff_api.backends.backend import Backend, BackendSpec, Kernel
 
-PLUGIN_API = (1, 0)
-"""The version of this contract that the host speaks: (major, minor).
+SPOKEN = ((1, 0),)
+"""The versions of this contract that the host speaks: (major, minor), the newest first.
 
-A plugin's ``REQUIRES_PLUGIN_API`` must have the same major and no higher minor. A new hook, a new hook
-argument or a new optional field raises the minor; whatever breaks an existing plugin raises the major.
+A plugin's ``REQUIRES_PLUGIN_API`` must have the major of one of them and no higher minor. A new hook, a new hook
+argument or a new optional field raises the minor; whatever breaks an existing plugin raises the major. The major before
+stands behind the newest, with its last minor, for at least one minor release of the host: its plugins work, and are
+reported. `docs/how-to/write-a-backend.md` has the whole policy.
 """
+PLUGIN_API = SPOKEN[0]
+"""The newest of them."""
 
 
 def autodiff_api_backends() -> Iterable[BackendSpec]:
@@ -43,9 +47,11 @@ def autodiff_api_backends() -> Iterable[BackendSpec]:
 def autodiff_api_kernels(backend: Backend) -> Mapping[str, Kernel] | None:
     """Return kernels for `backend`, by the name of the op, or None if there are none for this one.
 
-    `backend` is loaded and may be anybody's: look at ``backend.name``. What is returned replaces the
-    backend's own kernels of these names; from two plugins that offer the same kernel the first in
-    order of their distributions' names is taken, and the other reported.
+    `backend` is loaded and may be anybody's: look at ``backend.name``. Asked once, when it is loaded. What is returned
+    replaces the backend's own kernels of these names, in compiled programs too; from two plugins that offer the same
+    kernel the first in order of their distributions' names is taken, and the other reported.
+    ``backend.kernels[name]``, or the function of ``backend.namespace``, is what there was, for arguments that a kernel
+    leaves to it.
     """
     raise NotImplementedError
 

@@ -5,7 +5,7 @@ A plugin that fails, in whatever way, is reported once and left out; the host an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -74,15 +74,18 @@ class Plugins:
         specs = (spec for plugin in self.all for spec in plugin.specs)
         return next((spec.name for spec in specs if module in spec.claims), None)
 
-    def kernels(self, backend: Backend) -> dict[str, Kernel]:
-        """Collect the kernels that plugins offer for `backend`."""
+    def kernels(self, backend: Backend) -> tuple[dict[str, Kernel], dict[str, str]]:
+        """Collect the kernels that plugins offer for `backend`, and say of each who offers it."""
         answers = self._ask("autodiff_api_kernels", _checked_kernels, backend=backend)
-        return _first_offers(f"kernel for {backend.name!r}", answers)
+        first = _first_offers(f"kernel for {backend.name!r}", answers)
+        return {name: kernel for name, (_, kernel) in first.items()}, {
+            name: str(who) for name, (who, _) in first.items()
+        }
 
     @cached_property
     def ops(self) -> list[Op]:
         """The ops that plugins add."""
-        return list(_first_offers("op", self._ask("autodiff_api_ops", _checked_ops)).values())
+        return [op for _, op in _first_offers("op", self._ask("autodiff_api_ops", _checked_ops)).values()]
 
     def _admit(self, plugin: Plugin) -> None:
         """Import and register `plugin`; if that goes wrong, leave no trace of it but its error."""
@@ -91,9 +94,10 @@ class Plugins:
             required: Any = getattr(module, "REQUIRES_PLUGIN_API", None)
         except FAULTS as error:
             return plugin.fail(PluginLoadError, "importing it failed", error)
+        newest = hookspecs.SPOKEN[0]
         if not _is_spoken(required):
-            problem = f"it has REQUIRES_PLUGIN_API = {required!r} and the host speaks {hookspecs.PLUGIN_API}"
-            newer = _is_version(required) and required > hookspecs.PLUGIN_API
+            problem = f"it has REQUIRES_PLUGIN_API = {required!r} and the host speaks {_or(hookspecs.SPOKEN)}"
+            newer = _is_version(required) and required > newest
             return plugin.fail(PluginVersionError, problem, update=builtin.DISTRIBUTION if newer else "")
         try:
             self._manager.register(module, name=str(plugin))
@@ -105,6 +109,9 @@ class Plugins:
         plugin.hooks = sorted(caller.name for caller in self._manager.get_hookcallers(module) or ())
         if not plugin.hooks:
             plugin.fail(PluginContractError, "it implements no hook; is any marked with @hookimpl?")
+        elif required[0] < newest[0]:
+            text = "plugin %s has REQUIRES_PLUGIN_API = %r; a coming release speaks %r only. Update %s"
+            logger.warning(text, plugin, required, newest, plugin.distribution)
 
     def _ask(self, hook: str, check: Callable[[Any], Answer], **arguments: Any) -> Iterator[tuple[Plugin, Answer]]:
         """Call `hook` on each plugin by itself and yield what `check` makes of its answer.
@@ -160,20 +167,23 @@ def _is_version(value: Any) -> bool:
 
 
 def _is_spoken(required: Any) -> bool:
-    """Tell whether the host speaks the plugin API that `required` names: this major, and no higher minor."""
-    major, minor = hookspecs.PLUGIN_API
-    return _is_version(required) and required[0] == major and required[1] <= minor
+    """Tell whether the host speaks the plugin API that `required` names: a major it knows, and no higher minor."""
+    return _is_version(required) and any(required[0] == major and required[1] <= n for major, n in hookspecs.SPOKEN)
 
 
-def _first_offers(what: str, answers: Iterator[tuple[Plugin, dict[str, Any]]]) -> dict[str, Any]:
-    """Keep the first offer of each name and report the others."""
+def _or(versions: Iterable[tuple[int, int]]) -> str:
+    return " or ".join(map(str, versions))
+
+
+def _first_offers(what: str, answers: Iterator[tuple[Plugin, dict[str, Any]]]) -> dict[str, tuple[Plugin, Any]]:
+    """Keep the first offer of each name, with who made it, and report the others."""
     kept: dict[str, tuple[Plugin, Any]] = {}
     for plugin, offers in answers:
         for name, offer in offers.items():
             first, _ = kept.setdefault(name, (plugin, offer))
             if first is not plugin:
                 logger.warning("plugin %s offers %s %r, but %s came first", plugin, what, name, first)
-    return {name: offer for name, (_, offer) in kept.items()}
+    return kept
 
 
 def _checked_specs(answer: Any) -> list[BackendSpec]:

@@ -64,10 +64,13 @@ def installed() -> list[Plugin]:
     ``AUTODIFF_API_PLUGINS`` or ``AUTODIFF_API_DISABLE_PLUGINS`` rules out say so.
     """
     plugins: dict[tuple[str, str], Plugin] = {}
+    seen: set[str] = set()
     for distribution in distributions():
-        for plugin in _plugins_of(distribution):
-            # Of a distribution that is there twice, the first on sys.path is the one that Python imports.
-            plugins.setdefault((_normalized(plugin.distribution), plugin.entry_point), plugin)
+        found = {(_normalized(p.distribution), p.entry_point): p for p in _plugins_of(distribution)}
+        names = {name for name, _ in found}
+        if not names & seen:  # of a distribution that is there twice, the first on sys.path is what Python imports
+            plugins.update(found)
+            seen |= names
     numpy = Plugin(builtin.NAME, builtin.DISTRIBUTION, "unpackaged", builtin.plugin_module)
     plugins.setdefault((builtin.DISTRIBUTION, builtin.NAME), numpy).load = builtin.plugin_module
 

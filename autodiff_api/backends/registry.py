@@ -98,11 +98,19 @@ class Registry:
             raise _not_found(name, plugins)
         plugin, spec = found
         backend = open_backend(spec, str(plugin))
-        kernels = plugins.kernels(backend)
+        kernels, lenders = plugins.kernels(backend)
         if plugin.error is not None:
             raise plugin.error
+        # What the backend computes in another way beside the kernel that was replaced would be the old kernel's.
+        into = {n: k for n, k in backend.into.items() if n not in kernels}
         own = {n: k for n, k in backend.keeping.items() if kernels.keys().isdisjoint((n, k.backward_op))}
-        return replace(backend, kernels={**backend.kernels, **kernels}, keeping=own)
+        return replace(
+            backend,
+            kernels={**backend.kernels, **kernels},
+            into=into,
+            keeping=own,
+            borrowed={**backend.borrowed, **lenders},
+        )
 
     def _owner(self, kind: type) -> str | None:
         """Return the name of the backend that claims `kind`, or else a class that it derives from."""

@@ -17,7 +17,7 @@ from ..nn import Module
 from ..trees import Tree, flatten
 from .engines import Options, OtherKind, compiling
 from .entries import Entry
-from .reading import Static, is_input, kind
+from .reading import OTHER, Static, is_input, kind
 from .state import State, Visit
 
 
@@ -54,11 +54,14 @@ class Compiled:
         if compiling():
             return self.function(*args, **kwargs)
         last = self._last
-        if last is not None and (given := last.read(args, kwargs)) is not None:
+        if last is not None:
             try:
-                return last.again(given) if last.ready else last.run(given)
+                found = last.call(args, kwargs)
             except OtherKind:
                 last.beware()
+            else:
+                if found is not OTHER:
+                    return found
         entry, inputs = self._entry(args, kwargs)
         return entry.run(inputs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from sys import getrefcount
 from typing import Any
 
@@ -20,17 +21,17 @@ from ..traced import Traced
 from ..trees import Tree, flatten, paths, unflatten
 from ..values import is_array
 from ..walks import reachable
+from .emit import Names
 from .engines import Donation, Options, Run
 from .pure import Pure, raw
-from .reading import Reader, Static, Unreadable, builder, is_input
+from .reading import OTHER, Reader, Static, Unreadable, is_input, put_together, written_as
 from .state import Visit
 
 
 class Entry:
     """A function made into a program for one kind of arguments.
 
-    `read` takes further arguments of this kind apart, once there is a program that needs no graph around it; `finish`
-    writes what the program changed, and puts the result together.
+    `call` takes further arguments of this kind, once there is a program, and gives OTHER for any others.
     """
 
     def __init__(
@@ -55,9 +56,9 @@ class Entry:
         self.moving: list[int] | None = None  # the outputs that have a history; not known before the first trace
         self.engine = xp._backend.compile is not None and options.engine is None  # which compiles by itself
         self.reader = self._reader(leaves)
-        self.read: Callable[[Any, Any], list[Any] | None] = lambda args, kwargs: None  # before there is a program
+        self.call: Callable[[Any, Any], Any] = lambda args, kwargs: OTHER  # before there is a program
         self.direct: Run | None = None  # the program, once it is there, for arrays on the ground
-        self.ready: bool | None = None  # whether `again` takes what `read` gives, raw values; else it is for `run`
+        self.settled = False  # whether `call` was written
         self.donation = self._donation() if self.engine else None
 
     def _donation(self) -> Donation:
@@ -71,11 +72,11 @@ class Entry:
 
         return Donation({first + k for k in (*guess, *look.kept)}, known)
 
-    def _unshared(self, values: list[Any]) -> list[Any]:
-        """Copy what is to be overwritten but has other owners, such as a detached parameter."""
+    def _unshared(self, values: list[Any], named: int = 0) -> list[Any]:
+        """Copy what is to be overwritten but has other owners, such as a detached parameter; `named` are variables."""
         if self.donation is not None:
             for k in self.donation.places:
-                if getrefcount(values[k]) > self.owners[k]:
+                if getrefcount(values[k]) > self.owners[k] + named:
                     values[k] = self.xp._lower.clone(values[k])
         return values
 
@@ -87,38 +88,60 @@ class Entry:
         places = self.donation.places if self.donation is not None else ()
         return {k: getrefcount(alone[0]) + 1 + (k in leaves) for k in places}
 
-    def again(self, values: list[Any]) -> Any:
-        """Run the program for values that were read, and write what it changes."""
-        assert self.direct is not None
-        return self.finish(self.direct(*self._unshared(values)))
-
     def _reader(self, leaves: Sequence[Any]) -> Reader | None:
         """Return what reads further arguments of this kind; None where a transformation or a strange tree is."""
         if not all(x._xp is self.xp for x in leaves if isinstance(x, Array)):
             return None
-        reader = Reader(self.xp._backend.number if self.engine else None)
+        reader = Reader(self.visit.names, self.xp._backend.number if self.engine else None)
         (positional, keywords), now = self.tree.children, mode()
         modes = reader.take(f"{reader.thing(mode)}()")
         reader.check(f"{modes}.recording is {now.recording} and {modes}.inference is {now.inference}")
         rest = iter(leaves)
         try:
-            reader.tree("args", positional, rest, reader.leaf)
-            reader.tree("kwargs", keywords, rest, reader.leaf)
+            reader.check(f"len(args) == {len(positional.keys)} and len(kwargs) == {len(keywords.keys)}")
+            for key, child in zip(positional.keys, positional.children, strict=True):
+                reader.tree(f"args[{key}]", child, rest, reader.leaf)
+            for key, child in zip(keywords.keys, keywords.children, strict=True):
+                reader.tree(f"kwargs.get({key!r}, {reader.thing(OTHER)})", child, rest, reader.leaf)
             self.visit.state.read(reader, self.visit.look)
         except Unreadable:
             return None
         return reader
 
-    def settle(self, ready: bool) -> None:
-        """Write down how to read further arguments."""
-        if self.reader is not None:
-            self.read = self.reader.function(given=not ready, trusting=self.engine and ready)
-        self.ready = ready
+    def settle(self) -> None:
+        """Write down how to call it from now on: as it is, or within a graph."""
+        self.settled = True
+        if self.reader is None:
+            return
+        if not (self.moving and self.recording):
+            self.call = self._way(trusting=self.engine)
+            return
+        lines = [
+            *self.reader.looks(),
+            f"return {self.reader.thing(self.run, 'run_in_graph')}([{', '.join(self.reader.given)}])",
+        ]
+        self.call = written_as("args, kwargs", lines, self.visit.names)
 
     def beware(self) -> None:
         """Look at shapes and dtypes from now on: there were others than those of this kind."""
         if self.reader is not None:
-            self.read = self.reader.function()
+            self.call = self._way()
+
+    def _way(self, trusting: bool = False) -> Callable[[Any, Any], Any]:
+        """Return the way in, the program, and the way out."""
+        reader, names = self.reader, self.visit.names
+        assert reader is not None
+        values = ", ".join(reader.values)
+        if self.donation is not None and self.donation.places:
+            values = f"*{reader.thing(partial(self._unshared, named=1), 'unshared')}([{values}])"
+        way = [f"outputs = {reader.thing(self.direct, 'program')}({values})", *self.visit.changes]
+        return written_as("args, kwargs", [*reader.looks(trusting), *way, f"return {self._together(names)}"], names)
+
+    def _together(self, names: Names) -> str:
+        """Return the expression that puts the result together."""
+        leaves, tree = self.result
+        make = None if self.raw else self.xp.array_class._make
+        return put_together(names, tree, leaves, lambda x: x.number if x.__class__ is Output else None, make)
 
     def flat(self, tensors: list[Any]) -> list[Any]:
         """Run the function on tensors, and return those among its results, and what it changed."""
@@ -157,27 +180,22 @@ class Entry:
             values = self._unshared(raw(inputs))
             self.direct, outputs = self.pure.program(values, self.donation)
             if not (self.moving and mode().recording):  # which the first trace has told
-                if self.ready is None:
-                    self.settle(ready=True)
-                return self.finish(outputs)
+                if not self.settled:
+                    self.settle()
+                self.visit.write(outputs)
+                return self.built(outputs)
         tensors = self.pure.apply(inputs, self.moving if on_ground else None)
-        if self.ready is None:
-            self.settle(ready=False)
+        if not self.settled:
+            self.settle()
         self.visit.write([levels.lowest(y) for y in tensors])
         leaves, tree = self.result
         return unflatten(tree, [tensors[x.number] if x.__class__ is Output else x for x in leaves])
 
-    def finish(self, values: Sequence[Any]) -> Any:
-        """Write what the program changed, and return its result, for raw outputs."""
-        self.visit.write(values)
-        return self.built(values)
-
     @functools.cached_property
     def built(self) -> Callable[[Sequence[Any]], Any]:
         """What puts the result together."""
-        leaves, tree = self.result
-        make = None if self.raw else self.xp.array_class._make
-        return builder(tree, leaves, lambda x: x.number if x.__class__ is Output else None, make)
+        names = Names()
+        return written_as("outputs", [f"return {self._together(names)}"], names)
 
 
 def refuse_change(t: Any, was: Any, label: str) -> None:

@@ -1,14 +1,14 @@
 """The way in and out of a program, as Python written for one kind of arguments.
 
 Taking arguments apart in general costs tens of microseconds, more than many a program. So for each kind of arguments
-there is a function that looks at every fact that the program depends on, and at nothing else: `read(args, kwargs)`
-gives the raw values, or None where a fact is another. What it can't be written for goes the general way each time.
+there is code that looks at every fact that the program depends on, and at nothing else, and ends with OTHER where a
+fact is another. What it can't be written for goes the general way each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..arrays import Array
 from ..program import is_number
@@ -49,6 +49,11 @@ def typed(x: Any) -> Any:
     return x.__class__, x
 
 
+Make: TypeAlias = Callable[[Any], Any]  # makes a tensor of a raw array
+
+OTHER = object()  # what a call gives whose arguments are of another kind
+
+
 class Unreadable(Exception):
     """There is a container that only the general way takes apart."""
 
@@ -75,22 +80,23 @@ class Again:
 
 
 class Reader:
-    """Writes the function that reads the arguments of calls like one that was seen.
+    """Writes what reads the arguments of calls like one that was seen, in a function of `args` and `kwargs`.
 
     `number` makes an array of a Python number, for an engine that compiles and would else do so at each call.
     """
 
-    def __init__(self, number: Callable[[Any], Any] | None = None) -> None:
-        self.names = Names()
+    def __init__(self, names: Names, number: Callable[[Any], Any] | None = None) -> None:
+        self.names = names
         self.lines: list[str] = []
         self.values: list[str] = []
         self.given: list[str] = []  # the same, as they are: tensors, not what is in them
         self._number = number
         self._kinds: set[str] = set()  # the lines that look at shapes and dtypes
+        self._other = self.thing(OTHER, "other")
 
     def check(self, condition: str) -> None:
         """Give up unless the condition holds."""
-        self.lines.append(f"if not ({condition}): return None")
+        self.lines.append(f"if not ({condition}): return {self._other}")
 
     def take(self, expression: str) -> str:
         """Give a name to an expression."""
@@ -98,9 +104,9 @@ class Reader:
         self.lines.append(f"{name} = {expression}")
         return name
 
-    def thing(self, x: Any) -> str:
+    def thing(self, x: Any, wanted: str = "c") -> str:
         """Return the name of an object."""
-        return self.names.thing(x, "c")
+        return self.names.thing(x, wanted)
 
     def tree(self, expression: str, tree: Tree, leaves: Any, leaf: Callable[[str, Any], None]) -> None:
         """Take a tree apart as it was; `leaves` yields what its leaves were, `leaf` reads one."""
@@ -159,25 +165,24 @@ class Reader:
         else:
             self.check(f"{self.thing(typed)}({expression}) == {self.thing(typed(value))}")
 
-    def function(self, given: bool = False, trusting: bool = False) -> Callable[[Any, Any], list[Any] | None]:
-        """Return `read(args, kwargs)`, which gives raw values, or what was `given`.
-
-        A trusting one leaves it to the engine to look at shapes and dtypes.
-        """
-        lines = [line for line in self.lines if not (trusting and line in self._kinds)]
-        body = "".join(f"    {line}\n" for line in lines)
-        found = ", ".join(self.given if given else self.values)
-        return compiled(f"def run(args, kwargs):\n{body}    return [{found}]\n", self.names.scope)
+    def looks(self, trusting: bool = False) -> list[str]:
+        """Return the lines; trusting ones leave it to the engine to look at shapes and dtypes."""
+        return [line for line in self.lines if not (trusting and line in self._kinds)]
 
 
-def builder(
-    tree: Tree, leaves: Sequence[Any], number: Callable[[Any], int | None], make: Callable[[Any], Any] | None
-) -> Callable[[Sequence[Any]], Any]:
-    """Return a function that puts a program's outputs together to the result: tensors, if it is given how to make one.
+def put_together(
+    names: Names,
+    tree: Tree,
+    leaves: Sequence[Any],
+    number: Callable[[Any], int | None],
+    make: Callable[[Any], Any] | None,
+) -> str:
+    """Return the expression that puts `outputs` of a program together to the result.
 
-    `number` tells which output a leaf is; None for what is the same every time.
+    They become tensors, if it is given how to make one; `number` tells which output a leaf is, None for what is the
+    same every time.
     """
-    names, rest = Names(), iter(leaves)
+    rest = iter(leaves)
 
     def text(tree: Tree) -> str:
         if tree.make is None:
@@ -196,5 +201,9 @@ def builder(
         inner = f"[{', '.join(parts)}]"
         return inner if tree.kind is list else f"{names.thing(tree.make, 'put_together')}({inner})"
 
-    expression = text(tree)
-    return compiled(f"def run(outputs):\n    return {expression}\n", names.scope)
+    return text(tree)
+
+
+def written_as(heading: str, lines: Sequence[str], names: Names) -> Callable[..., Any]:
+    """Return the function `run` of these lines."""
+    return compiled("\n    ".join([f"def run({heading}):", *lines]) + "\n", names.scope)

@@ -15,6 +15,7 @@ from ..optim import Optimizer
 from ..tensors import Tensor
 from ..trees import Tree, flatten, unflatten
 from ..views import ViewMixin
+from .emit import Names
 from .reading import Reader, kind, typed
 from .writes import Writer
 
@@ -89,6 +90,9 @@ class State:
         for optimizer, tree in zip(self.optimizers, states.children, strict=True):
             reader.check(f"len({name(optimizer)}.param_groups) == {len(optimizer.param_groups)}")
             state = reader.take(f"{name(optimizer)}.state")
+            if not optimizer.state:
+                reader.check(f"not {state}")
+                continue
             for p, child in zip(optimizer._params(), tree.children, strict=True):
                 reader.tree(f"{state}.get({name(p)}, {name({})})", child, leaves, read_known(reader))
         for optimizer, tree in zip(self.optimizers, rates.children, strict=True):
@@ -166,6 +170,8 @@ class Visit:
 
     def __init__(self, state: State, look: Look) -> None:
         self.state, self.look = state, look
+        self.names = Names()  # of the code that goes in and out
+        self.changes: list[str] = []  # which writes what the function changes
         self.write: Callable[[Sequence[Any]], None] = lambda outputs: None
         self.given: list[Any] = []  # while the function runs: the tensors that are traced, their gradients, and what
         self.grads: list[Any] = []  # these hold
@@ -216,7 +222,7 @@ class Visit:
         `write` then puts them where they belong; `make` makes tensors of those that are to be tensors.
         """
         found: list[Any] = []
-        writer, self.went_back, self.replaced = Writer(make), False, set()
+        writer, self.went_back, self.replaced = Writer(self.names, make), False, set()
 
         def number(x: Any) -> int:
             found.append(x)
@@ -245,7 +251,7 @@ class Visit:
             makes = [None if isinstance(x, Array) and x.shape == () and not x._is_float() else make for x in leaves]
             if leaves or optimizer.state or self.look.kept:  # what is left, or was there before
                 writer.known(optimizer, tree, leaves, places, makes)
-        self.write = writer.function()
+        self.changes, self.write = writer.lines, writer.function()
         return found
 
 

@@ -12,17 +12,15 @@ from typing import Any
 from ..graph import tick
 from ..trees import Tree
 from ..views import rebind
-from .emit import Names, compiled
-from .reading import builder
-
-Make = Callable[[Any], Any]  # makes a tensor of a raw array
+from .emit import Names
+from .reading import Make, put_together, written_as
 
 
 class Writer:
-    """Writes the function that writes; `k` is the number of an output."""
+    """Writes the lines that write, given `outputs`; `k` is the number of one."""
 
-    def __init__(self, make: Make) -> None:
-        self.names = Names()
+    def __init__(self, names: Names, make: Make) -> None:
+        self.names = names
         self.lines: list[str] = []
         self._make = self.thing(make, "tensor")
 
@@ -63,7 +61,9 @@ class Writer:
         self, optimizer: Any, tree: Tree, leaves: list[Any], places: list[int | None], makes: list[Make | None]
     ) -> None:
         """Let an optimizer know what its step has made: tensors, and counts, which stay as they come."""
-        params, together = list(optimizer._params()), builder(tree, range(len(leaves)), lambda k: k, None)
+        params, names = list(optimizer._params()), Names()
+        text = put_together(names, tree, range(len(leaves)), lambda k: k, None)
+        together = written_as("outputs", [f"return {text}"], names)
         triples = list(zip(leaves, places, makes, strict=True))
 
         def write(outputs: Sequence[Any]) -> None:
@@ -74,5 +74,4 @@ class Writer:
 
     def function(self) -> Callable[[Sequence[Any]], None]:
         """Return `write(outputs)`."""
-        body = "".join(f"    {line}\n" for line in self.lines or ["pass"])
-        return compiled(f"def run(outputs):\n{body}", self.names.scope)
+        return written_as("outputs", self.lines or ["pass"], self.names)

@@ -16,7 +16,7 @@ from ..namespaces import Namespace
 from ..rules import Linear, Op
 from ..rules.kinds import invoker_of
 from ..trees import flatten, matching, show, unflatten
-from ..walks import Walk
+from ..walks import Walk, laid_out
 from .calls import Argnums, Call, like
 
 ALIAS = Op("alias", "x, /", Linear(x=lambda t: t))
@@ -163,7 +163,11 @@ class Tape:
     def pull(self, cotangents: Sequence[Any], keep: bool, outside: Reach | None = None) -> list[Any]:
         """Return the variables' cotangents as tensors: zeros where nothing depends on one."""
         found = pass_back(self.xp, self.outputs, cotangents, self.nodes, outside or self.outside(), keep)
-        return [self.xp.zeros_like(x) if t is None else t for t, x in zip(found, self.sources, strict=True)]
+        backend = self.xp._backend
+        return [
+            self.xp.zeros_like(x) if t is None else laid_out(t, x._value, backend)
+            for t, x in zip(found, self.sources, strict=True)
+        ]
 
 
 def value_and_grad(

@@ -16,6 +16,11 @@ def complex_(re: Any, im: Any, /, *, xp: Any) -> Any:
     return re + im * 1j
 
 
+def device_of(x: Any) -> Any:
+    """Return where an array is; None where its engine does not say."""
+    return getattr(x, "device", None)
+
+
 def to_device(x: Any, device: Any, /, *, stream: Any = None, xp: Any) -> Any:
     """Return `x` on `device`."""
     return x.to_device(device) if stream is None else x.to_device(device, stream=stream)

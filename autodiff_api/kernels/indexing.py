@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .arrays import device_of
+
 
 def getitem(x: Any, key: Any, /, *, xp: Any) -> Any:
     """Return `x[key]`, also where the standard asks for an Ellipsis, or has no slices beside arrays."""
@@ -105,12 +107,12 @@ def _set_each(x: Any, key: Any, value: Any, xp: Any) -> Any:
 
 def element_numbers(x: Any, xp: Any) -> Any:
     """Return an array of the shape of `x` that numbers its elements."""
-    return xp.reshape(xp.arange(math.prod(x.shape), device=x.device), x.shape)
+    return xp.reshape(xp.arange(math.prod(x.shape), device=device_of(x)), x.shape)
 
 
 def _runs(numbers: Any, size: int, xp: Any) -> tuple[Any, Any]:
     """Tell which of the numbers below `size` are among sorted `numbers`, and where the run of each ends."""
-    wanted = xp.arange(size, dtype=numbers.dtype, device=numbers.device)
+    wanted = xp.arange(size, dtype=numbers.dtype, device=device_of(numbers))
     last = xp.searchsorted(numbers, wanted, side="right") - 1
     safe = xp.where(last < 0, xp.zeros_like(last), last)
     return xp.take(numbers, safe) == wanted, safe
@@ -131,7 +133,7 @@ def _is_integer_array(part: Any, xp: Any) -> bool:
 def _sum_by_number(numbers: Any, values: Any, size: int, xp: Any) -> Any:
     """Sum the values of equal numbers: out[n] = values[numbers == n].sum(), for n < size."""
     if numbers.shape[0] == 0:
-        return xp.zeros((size,), dtype=values.dtype, device=values.device)
+        return xp.zeros((size,), dtype=values.dtype, device=device_of(values))
     order = xp.argsort(numbers)
     numbers, sums, step = xp.take(numbers, order), xp.take(values, order), 1
     while step < numbers.shape[0]:  # an inclusive scan within each run of equal numbers

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import ArgumentTypeError
+from .arrays import device_of
 
 Kernel = Callable[..., Any]
 
@@ -45,7 +46,7 @@ def promote(operands: Sequence[Any], xp: Any, complex_too: bool = False) -> list
     def convert(x: Any) -> Any:
         if hasattr(x, "dtype"):
             return xp.astype(x, dtype, copy=False)
-        return xp.asarray(x, dtype=dtype, device=known[0].device) if known else xp.asarray(x, dtype=dtype)
+        return xp.asarray(x, dtype=dtype, device=device_of(known[0])) if known else xp.asarray(x, dtype=dtype)
 
     return [None if x is None else convert(x) for x in operands]
 

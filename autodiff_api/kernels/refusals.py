@@ -16,10 +16,10 @@ def tile(x: Any, repetitions: Any, /, *, xp: Any) -> Any:
     >>> ad.tile(ad.tensor([1.0, 2.0]), (2,))
     tensor([1., 2., 1., 2.])
     """
-    times = repetitions if isinstance(repetitions, tuple | list) else (repetitions,)
+    times = tuple(repetitions) if isinstance(repetitions, tuple | list) else (repetitions,)
     if any(n < 0 for n in times):
         raise ArgumentError(f"tile: repetitions must be 0 or more, got {repetitions}; flip turns an axis around")
-    return xp._namespace.tile(x, repetitions)
+    return xp._namespace.tile(x, times)
 
 
 def triangle(name: str, x: Any, /, *, k: int = 0, xp: Any) -> Any:

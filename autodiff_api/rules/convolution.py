@@ -70,9 +70,7 @@ def conv_weight_x(
 
 
 def conv_bias(t: Any, xp: Any) -> Any:
-    """Sum over all axes but the second, by a product: where channels lie last, NumPy's sum takes 8 times as long."""
-    rows = xp.reshape(xp.permute_dims(t, (0, *range(2, t.ndim), 1)), (-1, t.shape[1]))
-    return xp.reshape(xp.matmul(xp.ones_like(rows[:, 0]), rows), (t.shape[1], *(1,) * (t.ndim - 2)))
+    return xp.reshape(xp.sum(t, axis=(0, *range(2, t.ndim))), (t.shape[1], *(1,) * (t.ndim - 2)))
 
 
 # --- pooling ---

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -58,7 +59,8 @@ class Outcome:
 class Checks:
     """All checks of a backend in some dtypes on one device; each is made once, when it is asked for.
 
-    `thorough` are the laws that look at all samples, where others look at the first of each kind.
+    `thorough` are the laws that look at all samples, where others look at the first of each kind. `only` are the
+    functions that are tried, if not all.
     """
 
     def __init__(
@@ -67,8 +69,14 @@ class Checks:
         device: Any = None,
         dtypes: Iterable[str] | None = None,
         thorough: Iterable[str] = THOROUGH,
+        only: Iterable[str] | None = None,
     ) -> None:
         self.xp, self.backend, self.device, self.thorough = xp, xp._backend, device, tuple(thorough)
+        self.only = None if only is None else tuple(only)
+        for name in self.only or ():
+            if name not in self.known:
+                nearest = "".join(f" (did you mean {near!r}?)" for near in get_close_matches(name, self.known, n=1))
+                raise ArgumentError(f"no function {name!r} can be checked{nearest}")
         self.supported = dtypes_of(xp)
         self.dtypes = tuple(d for d in DTYPES if d in (self.supported if dtypes is None else dtypes))
         for name in dtypes or ():
@@ -78,16 +86,27 @@ class Checks:
         self._made: dict[tuple[str, str, str], Outcome] = {}
 
     @classmethod
-    def of(cls, name: str, device: str | None = None, dtypes: Iterable[str] | None = None) -> Checks:
+    def of(
+        cls,
+        name: str,
+        device: str | None = None,
+        dtypes: Iterable[str] | None = None,
+        only: Iterable[str] | None = None,
+    ) -> Checks:
         """Return the checks of an installed backend; `device` is one of its devices, by the name that it prints."""
         there = {str(d): d for d in get_backend(name).devices()}
         if device is not None and device not in there:
             raise DeviceNotFoundError(f"backend {name!r} has no device {device!r}, only {', '.join(there)}")
-        return cls(namespace(name), there.get(str(device)), dtypes)
+        return cls(namespace(name), there.get(str(device)), dtypes, only=only)
 
     @cached_property
     def functions(self) -> tuple[str, ...]:
-        """The names of what is tried: ops and other functions that have samples, and ops that should have them."""
+        """The names of what is tried."""
+        return self.known if self.only is None else self.only
+
+    @cached_property
+    def known(self) -> tuple[str, ...]:
+        """The names of what can be tried: ops and other functions that have samples, and ops that should have them."""
         extra = [op.name for op in extra_ops()]
         return tuple(sorted(name for name in {*MAKERS, *OPS, *extra} if self.offers(name)))
 
@@ -178,9 +197,9 @@ class Checks:
     def closed(self, gap: str) -> str:
         """Return what is wrong with a declared gap: it names nothing, or all that it covers passes. Else ''."""
         function, law, dtype = (*gap.split(":"), "", "")[:3]
-        if function not in self.functions or (law and law not in LAWS) or (dtype and dtype not in DTYPES):
+        if function not in self.known or (law and law not in LAWS) or (dtype and dtype not in DTYPES):
             return f'gaps[{gap!r}] of backend {self.backend.name!r} names no check: "function:law:dtype" is its form'
-        if dtype and dtype not in self.dtypes:
+        if function not in self.functions or (dtype and dtype not in self.dtypes):
             return ""
         laws, dtypes = ([law] if law else LAWS), ([dtype] if dtype else self.dtypes)
         if any(self.check(function, one, two).failed for one in laws for two in dtypes):

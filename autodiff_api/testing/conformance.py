@@ -18,7 +18,7 @@ delete.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from ..errors import ArgumentError
 from .checks import Checks
@@ -27,15 +27,21 @@ from .laws import LAWS
 
 __all__ = ["Conformance"]
 
-CHECKS: dict[tuple[str, str | None, tuple[str, ...] | None], Checks] = {}  # each backend is checked once
+Names: TypeAlias = "tuple[str, ...] | None"
+CHECKS: dict[tuple[str, str | None, Names, Names], Checks] = {}  # each backend is checked once
 
 
 class Conformance:
-    """Tests of one backend: derive a class whose name begins with Test, and name the backend."""
+    """Tests of one backend: derive a class whose name begins with Test, and name the backend.
+
+    `device`, `dtypes` and `functions` narrow down what is tried: a plugin that only has kernels for somebody else's
+    backend names its functions.
+    """
 
     backend: ClassVar[str] = ""
     device: ClassVar[str | None] = None
-    dtypes: ClassVar[tuple[str, ...] | None] = None
+    dtypes: ClassVar[Names] = None
+    functions: ClassVar[Names] = None
 
     @classmethod
     def checks(cls, config: Any) -> Checks:
@@ -48,7 +54,8 @@ class Conformance:
                 "autodiff_api.testing.conformance.Conformance that names one"
             )
         dtypes = cls.dtypes or options["dtypes"]
-        key = backend, cls.device or options["device"], None if dtypes is None else tuple(dtypes)
+        only = cls.functions and tuple(cls.functions)
+        key = backend, cls.device or options["device"], None if dtypes is None else tuple(dtypes), only
         if key not in CHECKS:
             CHECKS[key] = Checks.of(*key)
         return CHECKS[key]

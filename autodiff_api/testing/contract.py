@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+
+from autodiff_api.kernels.arrays import device_of
 
 from .checks import Checks
 from .setting import Setting
@@ -15,7 +18,7 @@ from .standard import DTYPES, FUNCTIONS
 def broken_promises(checks: Checks) -> list[str]:
     """Return what is not as the backend's :class:`~autodiff_api.backends.Backend` says, each as a sentence."""
     found = []
-    for promise in (_types, _round_trips, _devices, _inspection):
+    for promise in (_types, _round_trips, _devices, _inspection, _kernels):
         try:
             found += list(promise(checks))
         except Exception as error:
@@ -45,7 +48,7 @@ def _devices(checks: Checks) -> Iterator[str]:
     raw: Any = backend.namespace.asarray(1.5, dtype=backend.namespace.float32)
     for device in devices:
         for name in (device, str(device)):
-            if backend.place(raw, name).device != backend.place(raw, device).device:
+            if device_of(backend.place(raw, name)) != device_of(backend.place(raw, device)):
                 yield f"`place(x, {name!r})` puts x elsewhere than `place` with the device itself"
 
 
@@ -54,5 +57,15 @@ def _inspection(checks: Checks) -> Iterator[str]:
         if name not in (*DTYPES, "float16", "bfloat16") and not hasattr(checks.xp, name):
             yield f"it says it has the dtype {name}, which its namespace lacks"
     for name in FUNCTIONS:
-        if name not in checks.functions and not checks.offers(name):
+        if name not in checks.known and not checks.offers(name):
             yield f"its namespace has no function {name}; give it a kernel of that name"
+
+
+def _kernels(checks: Checks) -> Iterator[str]:
+    backend = checks.backend
+    for name in backend.kernels:
+        if not checks.offers(name) and not name.startswith("optim."):
+            nearest = get_close_matches(name, (*FUNCTIONS, *checks.known), n=1)
+            guess = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+            whose = f", of plugin {backend.borrowed[name]}" if name in backend.borrowed else ""
+            yield f"no function is called like its kernel {name!r}{whose}{guess}"

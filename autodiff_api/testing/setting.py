@@ -61,7 +61,7 @@ class Setting:
         if self.backend.immutable:  # how its arrays are laid out is such an engine's own affair
             return self._placed(np.array(x, order="C"))
         if by_columns(x):
-            return lower.matrix_transpose(self._placed(np.ascontiguousarray(np.swapaxes(x, -1, -2))))
+            return lower.matrix_transpose(self._placed(np.array(np.swapaxes(x, -1, -2), order="C")))
         if x.flags.c_contiguous or not x.size:
             return self._placed(np.array(x, order="C"))
         wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), dtype=x.dtype)
@@ -75,7 +75,9 @@ class Setting:
     @cached_property
     def where(self) -> Any:
         """The device of an array placed here, as arrays report it; None if none was asked for."""
-        return None if self.device is None else self._placed(np.zeros(1, dtype="float32")).device
+        if self.device is None:
+            return None
+        return getattr(self._placed(np.zeros(1, dtype="float32")), "device", self.device)
 
     def host(self, x: Any) -> Array:
         """Return any array of this backend, of whatever type, as NumPy's."""

@@ -21,7 +21,9 @@ class LawError(AutodiffError, AssertionError):
 @contextmanager
 def about(setting: Setting, name: str, sample: Sample, law: str) -> Iterator[None]:
     """Say what any error inside was about, and silence what NumPy says of infinities."""
-    where = f"{name} on {setting.backend.name}, {law}, {setting.dtype}: {name}{sample.text}"
+    lender = setting.backend.borrowed.get(name)
+    kernel = f" (its kernel is of plugin {lender})" if lender else ""
+    where = f"{name} on {setting.backend.name}{kernel}, {law}, {setting.dtype}: {name}{sample.text}"
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
         try:

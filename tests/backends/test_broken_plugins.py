@@ -91,6 +91,40 @@ def test_it_is_isolated_and_named(good, kind):
     assert len(err.splitlines()) == (kind in AT_DISCOVERY)
 
 
+SPEAKS = """
+import autodiff_api.backends.hookspecs as contract
+contract.SPOKEN = ((2, 0), (1, 3))
+from autodiff_api.backends import get_backend
+import autodiff_api as ad
+for name in ("good", "new", "bad"):
+    try:
+        print(get_backend(name).name)
+    except ad.BackendError as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_the_major_before_is_spoken_and_reported(good):
+    """A plugin works for a while after the contract has changed, and its users hear of it in time."""
+    code = backend(load="rename").replace("'bad'", "'new'")
+    new = RENAMED + code.replace("(1, 0)", "(2, 0)")
+    good.install("new-dist", new, entry_point="new")
+    good.install("bad-dist", backend().replace("(1, 0)", "(1, 4)"), entry_point="bad")
+    out, err = good.run(SPEAKS)
+    first, second, third = out.splitlines()
+    assert (first, second) == ("good", "new")
+    assert third.startswith("PluginVersionError") and "(1, 4) and the host speaks (2, 0) or (1, 3)" in third
+    told = "plugin good==1.2 (entry point 'good') has REQUIRES_PLUGIN_API = (1, 0); a coming release speaks (2, 0) only"
+    assert err.count(told) == 1 and "Update good\n" in err and "new-dist" not in err
+
+
+RENAMED = """
+def rename():
+    from dataclasses import replace
+    return replace(__import__('good').load(), name='new')
+"""
+
+
 def test_entry_point_to_a_missing_attribute(good):
     good.install("bad-dist", HEAD, entry_point="bad", target="bad_dist:nothing")
     out, err = good.run(USE)
@@ -163,3 +197,39 @@ def test_own_failing_kernels_are_raised(good):
         AUTODIFF_API_DISABLE_PLUGINS="good",
     )
     assert err.count("ZeroDivisionError") == 1
+
+
+LYING_KERNEL = """
+    import numpy as np
+    from autodiff_api.backends import hookimpl
+    REQUIRES_PLUGIN_API = (1, 0)
+
+    @hookimpl
+    def autodiff_api_kernels(backend):
+        if backend.name == "numpy":
+            return {"exp": lambda x, /: np.exp(x) * 1.001, "expp": np.exp}
+"""
+
+
+def test_lent_kernels_that_lie_are_named_by_the_kit(site):
+    """Also on NumPy, which the kit compares others with."""
+    site.install("bad-dist", LYING_KERNEL, entry_point="bad")
+    done = site.python("-m", "autodiff_api", "conformance", "numpy", "--functions", "exp", "sin", "--dtypes", "float64")
+    whose = "plugin bad-dist==1.2 (entry point 'bad')"
+    assert done.returncode == 1
+    assert f"exp on numpy (its kernel is of {whose}), value, float64: exp(float64[2, 3]): the output" in done.stdout
+    assert f"no function is called like its kernel 'expp', of {whose} (did you mean 'exp'?)" in done.stdout
+    assert "exp       NO     yes" in done.stdout and "sin       yes    yes" in done.stdout
+
+
+def test_lent_kernels_hold_in_compiled_programs(site):
+    site.install("bad-dist", LYING_KERNEL)
+    out, _ = site.run("""
+        import autodiff_api as ad
+        x = ad.zeros(3)
+        f = lambda x: ad.exp(x + 0.0) * 2.0 + x
+        compiled = ad.compile(f)
+        for function in (compiled, compiled, f):  # traced, then run as a program
+            print(f"{function(x)[0].item():.4f}")
+    """)
+    assert out == "2.0020\n" * 3

@@ -52,7 +52,8 @@ def test_states(good):
     good.install("mixed", plugin)
     good.install("only-kernels", plugin.replace("autodiff_api_backends()", "autodiff_api_kernels()"))
     found = records(good, AUTODIFF_API_DISABLE_PLUGINS="only-kernels,jax")
-    assert {key: record["state"] for key, record in found.items()} == {
+    mine = {key: found[key] for key in found if key[0] != "autodiff-api" or key[1] in ("numpy", "jax")}
+    assert {key: record["state"] for key, record in mine.items()} == {
         ("autodiff-api", "numpy"): "ok",
         ("autodiff-api", "jax"): "blocked",
         ("bad-dist", "bad"): "broken",

@@ -27,7 +27,7 @@ SVD = NUMPY.kernels.get("linalg.svd", NUMPY.namespace.linalg.svd)
 
 def lying(kernels=None, dtypes=("float32", "float64"), **fields):
     """Return the checks of a backend that is NumPy's but for some kernels or other fields."""
-    backend = replace(NUMPY, name="lying", kernels={**NUMPY.kernels, **(kernels or {})}, **fields)
+    backend = replace(NUMPY, **{"name": "lying", "kernels": {**NUMPY.kernels, **(kernels or {})}, **fields})
     return Checks(make_namespace(backend), dtypes=dtypes)
 
 
@@ -46,6 +46,11 @@ LIES = {  # what a kernel does: the op, the kernel, the law that finds it first,
     "a keyword refused": ("roll", lambda x, shift: np.roll(x, shift), "value", "roll"),
     "repeated indices": ("scatter_add", lambda x, key, v: _written(x, key, v), "value", "scatter_add"),
     "memory kept": ("multiply", None, "value", "multiply"),
+    "its argument overwritten": ("exp", lambda x: np.exp(x, out=x) if np.ndim(x) else np.exp(x), "value", "wrote into"),
+    "of no elements": ("exp", lambda x: np.exp(x) if np.size(x) else np.ones(1, x.dtype), "value", r"must be \(0, 3\)"),
+    "of some layouts": ("exp", lambda x: np.exp(x) if np.asarray(x).flags.c_contiguous else +x, "value", "strided"),
+    "half the precision": ("sin", lambda x: np.sin(x.astype("f2")).astype(x.dtype), "value", "within"),
+    "nan where it is delicate": ("log", lambda x: np.where(x > 0, np.log(abs(x)), np.nan), "value", "nan, and must"),
 }  # fmt: skip
 
 
@@ -85,12 +90,40 @@ def test_a_kernel_that_lies_is_caught_and_named(lie):
         assert any(re.search(text, one) for one in found), found[0]
 
 
+def _negated(x, out=None):
+    return np.negative(np.exp(x), out=out)
+
+
+def _doubled(kept, *args, **options):
+    found = NUMPY.keeping["nn.layer_norm"].backward(kept, *args, **options)
+    return tuple(None if g is None else 2 * g for g in found)
+
+
+ASIDE = {  # a lie that is not in the kernels: the op, the fields, the law that finds it
+    "in memory that is there": ("exp", {"into": {**NUMPY.into, "exp": _negated}}, "compiled"),
+    "in what is kept": (
+        "nn.layer_norm",
+        {"keeping": {"nn.layer_norm": replace(NUMPY.keeping["nn.layer_norm"], backward=_doubled)}},
+        "kernels",
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", ASIDE)
+def test_a_lie_beside_the_kernels_is_caught(lie):
+    op, fields, law = ASIDE[lie]
+    outcome = lying(dtypes=("float64",), **fields).check(op, law, "float64")
+    assert outcome.state == "fail" and f"{op} on lying" in outcome.text
+    assert lying(dtypes=("float64",)).check(op, law, "float64").state == "pass"
+
+
 PROMISES = {
     "array_types": ({"array_types": (list,)}, "array_types"),
     "to_numpy": ({"to_numpy": lambda x: np.asarray(x) * 2}, "to_numpy"),
     "to_numpy's shape": ({"to_numpy": lambda x: np.atleast_1d(np.asarray(x))[:1]}, "to_numpy"),
     "devices": ({"devices": list}, "devices"),
     "place": ({"devices": lambda: ["cpu", "gpu"]}, "gpu"),
+    "kernels": ({"kernels": {**NUMPY.kernels, "expp": np.exp}}, "'expp' (did you mean 'exp'?)"),
 }
 
 
@@ -161,6 +194,13 @@ def test_a_gap_that_names_nothing_is_named(gap):
     assert "names no check" in lying(gaps={gap: "?"}).closed(gap)
 
 
+def test_some_functions_only():
+    checks = Checks.of("numpy", dtypes=["float64"], only=["exp", "sin"])
+    assert checks.functions == ("exp", "sin") and {o.function for o in checks.all()} == {"exp", "sin"}
+    with pytest.raises(ad.ArgumentError, match=r"no function 'expp' can be checked \(did you mean 'exp'\?\)"):
+        Checks.of("numpy", only=["expp"])
+
+
 def test_gaps_are_a_table_of_texts():
     with pytest.raises(TypeError, match="gaps must be a mapping of names to reasons"):
         replace(NUMPY, gaps=["sort"])
@@ -195,6 +235,7 @@ def test_the_command(capsys, tmp_path, monkeypatch):
     [
         (["nampy"], "did you mean 'numpy'?"),
         (["numpy", "--device", "gpu"], "backend 'numpy' has no device 'gpu', only cpu"),
+        (["numpy", "--functions", "xp"], "no function 'xp' can be checked (did you mean 'exp'?)"),
         (
             ["numpy", "--dtypes", "float31"],
             "float31 can't be checked on backend 'numpy', which has float32, float64, c",
@@ -277,6 +318,7 @@ def test_a_matrix_is_written_by_one_process(tmp_path):
         "-n",
         "2",
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True)
     assert done.returncode == 4 and "leave -n out" in done.stderr
     assert not (tmp_path / "matrix.json").exists()

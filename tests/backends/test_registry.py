@@ -120,6 +120,21 @@ GOOD_ON_ENGINE = """
         yield BackendSpec(name="other", load=load)
 """
 
+
+def test_of_a_distribution_that_is_there_twice_the_first_is_taken(good, tmp_path_factory):
+    """As in an environment that sees another's packages: what the second would add can't be imported."""
+    second = type(good)(tmp_path_factory.mktemp("second"))
+    second.install("good", entry_points="[autodiff_api.backends]\ngood = good\nolder = good_in_older_times\n")
+    out, err = good.run(
+        """
+        from autodiff_api.backends import get_backend, list_backends
+        print(get_backend("good").name, [r.entry_point for r in list_backends() if r.distribution == "good"])
+        """,
+        PYTHONPATH=f"{good.folder}:{second.folder}",
+    )
+    assert (out, err) == ("good ['good']\n", "")
+
+
 KERNELS = """
     import numpy as np
     from autodiff_api.backends import hookimpl

@@ -91,7 +91,7 @@ def generic(request):
     return bare("generic", array_api_compat.numpy)
 
 
-@pytest.fixture(scope="module", params=["numpy", "jax", "strict", "numpy without SciPy"])
+@pytest.fixture(scope="module", params=["numpy", "jax", "torch", "strict", "numpy without SciPy"])
 def xp(request):
     if request.param == "numpy without SciPy":
         yield bare("generic", array_api_compat.numpy)
@@ -99,6 +99,12 @@ def xp(request):
         yield bare("strict", pytest.importorskip("array_api_strict"))
     elif request.param == "numpy":
         yield ad.namespace("numpy")
+    elif request.param == "torch":
+        torch = pytest.importorskip("torch")
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        yield ad.namespace("torch")
+        torch.set_default_dtype(before)
     else:
         jax = pytest.importorskip("jax")
         with jax.enable_x64(True):
@@ -106,10 +112,7 @@ def xp(request):
 
 
 def to_numpy(x):
-    x = x.detach()._value
-    return np.asarray(
-        x if not hasattr(x, "__dlpack__") or isinstance(x, np.ndarray | np.generic) else np.from_dlpack(x)
-    )
+    return x.numpy(force=True)
 
 
 def call(xp, name, args, dtype=None):

@@ -90,9 +90,12 @@ def refuse_where(bad: Array, message: str) -> None:
 
 
 def is_true_somewhere(raw: Any) -> bool:
-    """Tell whether any element of an engine's array is true; no, if that can't be seen."""
+    """Tell whether any element of an engine's array is true; no, if that can't be seen or is yet to be computed."""
+    xp = namespace(raw)
+    if xp._backend.lazy:
+        return False
     try:
-        return bool(namespace(raw)._lower.any(raw) if raw.ndim else raw)
+        return bool(xp._lower.any(raw) if raw.ndim else raw)
     except TypeError:
         return False
 

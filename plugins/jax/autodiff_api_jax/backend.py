@@ -18,7 +18,7 @@ import numpy as np
 from autodiff_api.backends import Backend
 from autodiff_api.errors import DeviceNotFoundError
 
-from . import arithmetic, control, convolution, linalg, network, special
+from . import arithmetic, control, convolution, linalg, network, sharding, special
 from .slices import padded
 
 PLAIN = (bool, int, float, complex, list, tuple)  # whose memory nobody else holds
@@ -26,7 +26,12 @@ PLAIN = (bool, int, float, complex, list, tuple)  # whose memory nobody else hol
 
 def place(x: Any, device: Any, *, stream: None = None) -> Any:
     """Move `x` to `device`: a ``jax.Device``, a ``Sharding``, or a name such as ``cpu`` or ``cuda:1``."""
-    return jax.device_put(x, _device(device) if isinstance(device, str) else device)
+    if isinstance(device, jax.sharding.NamedSharding):
+        return sharding.spread(x, device)
+    there = _device(device) if isinstance(device, str) else device
+    if isinstance(x, jax.core.Tracer) or getattr(x, "device", None) == there:
+        return jax.device_put(x, there)
+    return jax.device_put(x, there, may_alias=False)  # a compiled function may give away the memory of either
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
@@ -205,30 +210,35 @@ BACKEND = Backend(
     name="jax",
     namespace=jnp,
     array_types=(jax.Array,),
-    kernels={
-        "asarray": asarray,
-        "complex": complex_,
-        "cumulative_prod": cumulative_prod,
-        "from_dlpack": from_dlpack,
-        "getitem": getitem,
-        "permute_dims": permute_dims,
-        "remainder": remainder,
-        "scatter_add": scatter_add,
-        "searchsorted": searchsorted,
-        "setitem": setitem,
-        "to_device": place,
-        **arithmetic.KERNELS,
-        **convolution.KERNELS,
-        **linalg.KERNELS,
-        **network.KERNELS,
-        **special.KERNELS,
-    },
+    kernels=sharding.with_layouts(
+        {
+            "asarray": asarray,
+            "complex": complex_,
+            "cumulative_prod": cumulative_prod,
+            "from_dlpack": from_dlpack,
+            "getitem": getitem,
+            "permute_dims": permute_dims,
+            "remainder": remainder,
+            "scatter_add": scatter_add,
+            "searchsorted": searchsorted,
+            "setitem": setitem,
+            "to_device": place,
+            **arithmetic.KERNELS,
+            **convolution.KERNELS,
+            **linalg.KERNELS,
+            **network.KERNELS,
+            **special.KERNELS,
+        }
+    ),
     devices=jax.devices,
     place=place,
     to_numpy=np.asarray,
     immutable=True,
     register_array=jax.tree_util.register_pytree_node,
-    compile=jax.jit,
+    compile=sharding.compile,
+    layout=sharding.layout,
+    layout_of=sharding.layout_of,
+    mesh=sharding.mesh,
     number=jnp.asarray,
     untraceable=(
         jax.errors.ConcretizationTypeError,

@@ -15,6 +15,7 @@ from jax import lax
 
 from autodiff_api.rules import OPS
 
+from .sharding import PRODUCTS, REFUSAL
 from .slices import padded
 
 Kernel = Callable[..., Any]
@@ -30,7 +31,10 @@ def where(condition: Any, x: Any, y: Any) -> Any:
         return jnp.where(condition, x, y)
     dtype = jnp.result_type(x, y)
     shape = jnp.broadcast_shapes(condition.shape, *[z.shape for z in (x, y) if hasattr(z, "shape")])
-    return lax.select(spread(condition, shape), spread(x, shape, dtype), spread(y, shape, dtype))
+    try:
+        return lax.select(spread(condition, shape), spread(x, shape, dtype), spread(y, shape, dtype))
+    except REFUSAL:  # as it is laid out in another way, on a mesh with Explicit axes
+        return jnp.where(condition, x, y)
 
 
 def spread(x: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
@@ -65,7 +69,7 @@ class Words:
     where = staticmethod(where)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(jnp, name)
+        return PRODUCTS.get(name) or getattr(jnp, name)
 
     @staticmethod
     def scatter_add(x: Any, key: Any, values: Any) -> Any:

@@ -119,19 +119,28 @@ FEW = 512  # elements: of fewer NumPy's own sum is the fastest
 
 
 def sum_(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
-    """Return the sum of elements: 2.9 and 1.0 µs. Over the first axes, of many, it is a product with ones.
+    """Return the sum of elements: 2.9 and 1.0 µs. Over axes that lie first in memory it is a product with ones.
 
     That is 2 to 20 times as fast, and no less exact there: of rows NumPy makes a running total, while it halves what is
     next to each other.
     """
     if x.size <= FEW:
         return add_up(x, axis, dtype, None, keepdims)
-    first = 1 if axis == 0 else len(axis) if axis.__class__ is tuple and axis == tuple(range(len(axis))) else 0
-    if 0 < first < x.ndim and x.dtype.char in "fd" and dtype is None and x.size and x.flags.c_contiguous:
-        rows = math.prod(x.shape[:first])
-        out = ones(rows, x.dtype).dot(x.reshape(rows, -1))
-        return out.reshape(*(1,) * (first * keepdims), *x.shape[first:])
+    first = 1 if axis == 0 else len(axis) if axis.__class__ is tuple else 0
+    if 0 < first < x.ndim and x.dtype.char in "fd" and dtype is None and x.size:
+        rows = x if axis == 0 or axis == tuple(range(first)) else x.transpose(summed_first(axis, x.ndim))
+        if rows.flags.c_contiguous:
+            count, kept = math.prod(rows.shape[:first]), rows.shape[first:]
+            out = ones(count, x.dtype).dot(rows.reshape(count, -1))
+            return np.expand_dims(out.reshape(kept), axis) if keepdims else out.reshape(kept)
     return np.add.reduce(x, axis, dtype, keepdims=keepdims)
+
+
+@lru_cache(maxsize=256)
+def summed_first(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """Return all axes, with those that are summed before the others."""
+    summed = [a % ndim for a in axes]
+    return (*summed, *[a for a in range(ndim) if a not in summed])
 
 
 def ones(count: int, dtype: Any) -> Any:
