@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import autodiff_api as ad
+from autodiff_api import namespaces
+from autodiff_api.backends.registry import _registry
 
 _tests = count(1)
 
@@ -20,6 +22,20 @@ def forgetful_compiler():
     yield
     if next(_tests) % 250 == 0 and "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def declared_ops_end():
+    """Take away the ops that the tests of a file declare: other files have tests of every op that they find."""
+    before = dict(_registry._declared)
+    yield
+    for name in _registry._declared.keys() - before.keys():
+        del _registry._declared[name]
+        vars(ad).pop(name, None)
+        for xp in list(namespaces._live):
+            for home in (xp, xp._lower):
+                home._ops.pop(name, None)
+                vars(home).pop(name, None)
 
 
 @pytest.fixture(params=["numpy", "jax"])

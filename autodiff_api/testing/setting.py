@@ -186,7 +186,7 @@ class Call:
             name = SINGLE.get(value, str(value)) if self.setting.single else str(value)
             return getattr(xp, name)
         if isinstance(value, SameDevice):
-            return self.constant(xp, np.zeros(1)).device
+            return getattr(self.constant(xp, np.zeros(1)), "device", self.setting.backend.devices()[0])
         if isinstance(value, list | tuple):
             return type(value)([self._convert(xp, v, given) for v in value])
         return value

@@ -29,10 +29,12 @@ Kernel = Callable[..., Any]
 def place(x: Any, device: Any, /, *, stream: None = None) -> Any:
     """Return `x` in the chunks that `device` says, as Dask's `rechunk` takes them; ``cpu`` leaves it as it is.
 
+    So does None, the device of a Dask array, which has no such attribute.
+
     >>> place(da.ones(4), 2).chunks
     ((2, 2),)
     """
-    return x if isinstance(device, str) else x.rechunk(device)
+    return x if device is None or isinstance(device, str) else x.rechunk(device)
 
 
 def to_numpy(x: Any) -> Any:
